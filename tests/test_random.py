@@ -46,7 +46,7 @@ def test_text_keys_do_not_depend_on_the_process() -> None:
 
 def test_first_raw_words_are_pinned() -> None:
     """numpy promises that PCG64 and SeedSequence keep their bits; a change of the key's form would change every run."""
-    words = generator(0, "shuffle", 1).bit_generator.random_raw(2)  # type: ignore[attr-defined]
+    words = generator(0, "shuffle", 1).bit_generator.random_raw(2)
     assert [int(v) for v in words] == [17383754122059585712, 16133821549720626226]
 
 

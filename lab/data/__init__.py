@@ -1,0 +1,10 @@
+"""Data: `load_dataset` by name or path, fetching, the split rule, the order of the batches. Light: numpy only on import."""
+
+from __future__ import annotations
+
+from lab.data.dataset import Dataset, Split
+from lab.data.load import load_dataset
+from lab.data.parts import Parts
+from lab.data.registry import register
+
+__all__ = ["Dataset", "Parts", "Split", "load_dataset", "register"]

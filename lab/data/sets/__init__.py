@@ -1,0 +1,1 @@
+"""The named data sets, one module each; `lab.data.registry` says how to add one."""
