@@ -116,7 +116,7 @@ def _plain(name: str, array: Array) -> Array:
 
 
 def _bytes(array: Array) -> memoryview:
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return array.reshape(-1).view(np.uint8).data
 
 
 def _head(header: str, digest: str, table: Mapping[str, object]) -> bytes:
