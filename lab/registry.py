@@ -62,7 +62,5 @@ def unknown(what: str, name: object, choices: Iterable[str]) -> str:
     """The sentence for a name that is not among `choices`, with the nearest one."""
     listed = sorted(choices)
     near = difflib.get_close_matches(str(name), listed, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"unknown {what} {name!r}{hint} Valid: {', '.join(listed)}" if hint else (
-        f"unknown {what} {name!r}; valid: {', '.join(listed)}"
-    )
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"unknown {what} {name!r}: {hint}valid: {', '.join(listed)}"

@@ -1,0 +1,10 @@
+"""Backends: every operation once in plain array code, and where it runs."""
+
+from __future__ import annotations
+
+from lab.backend.base import Array, Backend, Shape
+from lab.backend.cupy_backend import CupyBackend
+from lab.backend.numpy_backend import NumpyBackend
+from lab.backend.pool import KINDS, Pool, Usage
+
+__all__ = ["KINDS", "Array", "Backend", "CupyBackend", "NumpyBackend", "Pool", "Shape", "Usage"]

@@ -1,0 +1,185 @@
+"""Every operation of the lab once, in plain array code that is correct under numpy and cupy: the reference.
+
+A backend is an argument, never a global. A faster twin overrides single operations; each override is tested against
+the method it replaces. Outputs and temporaries of size come from `empty`, so that they are reused and counted.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from lab.backend.philox import uniforms
+from lab.backend.pool import Usage
+
+Array: TypeAlias = npt.NDArray[Any]
+Shape: TypeAlias = tuple[int, ...]
+
+
+class Backend:
+    """Arrays of one floating type on one device, and the operations on them."""
+
+    name: str
+    xp: ModuleType
+    usage: Usage
+
+    def __init__(self, dtype: str = "float32") -> None:
+        self.dtype = np.dtype(dtype)
+
+    # -- memory --------------------------------------------------------------------------------------------------
+    def empty(self, shape: Shape, dtype: npt.DTypeLike = None, kind: str | None = None) -> Array:
+        """An uninitialised array of `dtype` (the backend's unless told), counted under `kind`."""
+        raise NotImplementedError
+
+    def zeros(self, shape: Shape, dtype: npt.DTypeLike = None, kind: str | None = None) -> Array:
+        """Like `empty`, filled with zeros."""
+        out = self.empty(shape, dtype, kind)
+        out[...] = 0
+        return out
+
+    def asarray(self, x: npt.ArrayLike, dtype: npt.DTypeLike = None, kind: str | None = None) -> Array:
+        """A counted copy of the host array `x` on the device, as `dtype` (the backend's unless told)."""
+        host = np.asarray(x)
+        out = self.empty(host.shape, dtype, kind)
+        out[...] = self.xp.asarray(host)
+        return out
+
+    def resident(self, x: Array) -> Array:
+        """The data set's array where gathers read it: itself on the CPU, an uploaded copy on a GPU."""
+        raise NotImplementedError
+
+    def to_host(self, x: Array) -> Array:
+        """`x` as a numpy array."""
+        raise NotImplementedError
+
+    def synchronize(self) -> None:
+        """Wait until all work given to the device is done (nothing to do on the CPU)."""
+
+    def trim(self) -> None:
+        """Give memory that waits for reuse back to the system."""
+
+    # -- batches -------------------------------------------------------------------------------------------------
+    def gather(self, data: Array, index: Array, scale: float) -> Array:
+        """Rows `index` of `data` times `scale`, as the backend's floats: (len(index), *data.shape[1:])."""
+        out = self.empty((len(index), *data.shape[1:]), kind="data")
+        self.xp.multiply(data[index], self.dtype.type(scale), out=out)
+        return out
+
+    def uniform(self, shape: Shape, key: tuple[int, int], step: int, stream: int) -> Array:
+        """Uniforms in [0, 1), a pure function of the arguments (Philox 4x32-10), as the backend's floats."""
+        out = self.empty(shape)
+        out[...] = uniforms(self.xp, out.size, key, step, stream).reshape(shape)
+        return out
+
+    # -- dense ---------------------------------------------------------------------------------------------------
+    def affine(self, x: Array, W: Array, b: Array | None) -> Array:
+        """y = x W + b for x (N, I), W (I, O), b (O,) or None: (N, O)."""
+        y = self.empty((len(x), W.shape[1]))
+        self.xp.matmul(x, W, out=y)
+        if b is not None:
+            y += b
+        return y
+
+    def affine_backward(
+        self, x: Array, W: Array, dy: Array, bias: bool, need_dx: bool
+    ) -> tuple[Array | None, Array, Array | None]:
+        """dx = dy W^T (None unless need_dx), dW = x^T dy, db = sum over rows of dy (None without a bias)."""
+        dW = self.empty(W.shape, kind="gradients")
+        self.xp.matmul(x.T, dy, out=dW)
+        db = None
+        if bias:
+            db = self.empty((W.shape[1],), kind="gradients")
+            self.xp.sum(dy, axis=0, out=db)
+        dx = None
+        if need_dx:
+            dx = self.empty((len(dy), W.shape[0]))
+            self.xp.matmul(dy, W.T, out=dx)
+        return dx, dW, db
+
+    # -- elementwise ---------------------------------------------------------------------------------------------
+    def relu(self, x: Array) -> Array:
+        """max(x, 0)."""
+        y = self.empty(x.shape)
+        self.xp.maximum(x, 0, out=y)
+        return y
+
+    def relu_backward(self, dy: Array, y: Array) -> Array:
+        """dy where y > 0, else 0: the derivative at the kink is taken as 0."""
+        open_ = self.empty(y.shape, bool, kind="workspace")
+        self.xp.greater(y, 0, out=open_)
+        dx = self.empty(y.shape)
+        self.xp.multiply(dy, open_, out=dx)
+        return dx
+
+    # -- normalisation -------------------------------------------------------------------------------------------
+    def length_norm(self, x: Array, axes: tuple[int, ...], tiny: float) -> tuple[Array, Array]:
+        """y = r x with r = 1 / (tiny + sqrt(mean of x^2 over `axes`)); r = 0 for rows of zeros. Returns (y, r)."""
+        xp = self.xp
+        y = self.empty(x.shape)
+        xp.multiply(x, x, out=y)
+        root = xp.sqrt(y.mean(axis=axes, keepdims=True))
+        r = xp.where(root > 0, 1 / (root + tiny), 0).astype(self.dtype)
+        xp.multiply(x, r, out=y)
+        return y, r
+
+    def length_norm_backward(self, dy: Array, y: Array, r: Array, axes: tuple[int, ...]) -> Array:
+        """dx = r (dy - y mean(dy y)): the part of dy along y changes the length alone, which is divided out.
+
+        Exact up to tiny / sqrt(mean x^2), which is below rounding for every row that is not zero.
+        """
+        xp = self.xp
+        dx = self.empty(y.shape)
+        xp.multiply(dy, y, out=dx)
+        along = dx.mean(axis=axes, keepdims=True)
+        xp.multiply(y, along, out=dx)
+        xp.subtract(dy, dx, out=dx)
+        dx *= r
+        return dx
+
+    # -- optimizer steps, in place -------------------------------------------------------------------------------
+    def sgd_step(
+        self, w: Array, g: Array, v: Array | None, rate: float, momentum: float, dampening: float, decay: float
+    ) -> None:
+        """v <- momentum v + (1 - dampening) g; w <- w - rate (v + decay w), all on the old w. v None: v = g."""
+        if v is not None:
+            v *= momentum
+            scratch = self.empty(w.shape, kind="workspace")
+            self.xp.multiply(g, 1 - dampening, out=scratch)
+            v += scratch
+            g = v
+        else:
+            scratch = self.empty(w.shape, kind="workspace")
+        self.xp.multiply(g, rate, out=scratch)
+        if decay:
+            w *= 1 - rate * decay
+        w -= scratch
+
+    def adam_step(
+        self, w: Array, g: Array, m: Array, v: Array, rate: float, beta1: float, beta2: float, eps: float,
+        decay: float, step: int,
+    ) -> None:  # fmt: skip
+        """m <- b1 m + (1-b1) g; v <- b2 v + (1-b2) g^2; w <- w - rate (m^ / (sqrt(v^) + eps) + decay w).
+
+        m^ = m / (1 - b1^step), v^ = v / (1 - b2^step), step counted from 1 (Kingma and Ba 2015, algorithm 1; the decay
+        is decoupled, Loshchilov and Hutter 2019).
+        """
+        xp = self.xp
+        scratch = self.empty(w.shape, kind="workspace")
+        m *= beta1
+        xp.multiply(g, 1 - beta1, out=scratch)
+        m += scratch
+        v *= beta2
+        xp.multiply(g, g, out=scratch)
+        scratch *= 1 - beta2
+        v += scratch
+        xp.sqrt(v, out=scratch)
+        scratch *= 1 / (1 - beta2**step) ** 0.5
+        scratch += eps
+        xp.divide(m, scratch, out=scratch)
+        scratch *= rate / (1 - beta1**step)
+        if decay:
+            w *= 1 - rate * decay
+        w -= scratch

@@ -1,0 +1,109 @@
+"""Host memory that is handed out, taken back by reference count, reused, and counted by kind.
+
+An array from the pool returns its buffer the moment the last reference to it (or to a view of it) goes. So what a
+trainer holds is what is counted: a dropped cache is freed memory, a kept one is not, and nobody has to say so. After
+the first step every buffer is a reused one, and the allocator is not asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+KINDS = ("weights", "gradients", "optimizer", "activations", "readout", "workspace", "data")
+_ALIGN = 64  # bytes: one cache line, and the widest vector registers
+
+
+class Usage:
+    """Bytes alive by kind, their peaks, and the place where the total peaked; shared by all backends.
+
+    `peak[kind]` is each kind's own maximum, `peak_total` the maximum of the sum, which is at most their sum, and
+    `at_peak[kind]` the split at that moment. All in bytes.
+    """
+
+    def __init__(self) -> None:
+        self.live = dict.fromkeys(KINDS, 0)
+        self.total = 0
+        self.place = "set-up"
+        self.kind = "activations"
+        self.reset_peak()
+
+    def reset_peak(self) -> None:
+        """Forget the peaks so far: they start again from what is alive now."""
+        self.peak = dict(self.live)
+        self.peak_total, self.peak_at, self.at_peak = self.total, self.place, dict(self.live)
+
+    def add(self, kind: str, nbytes: int) -> None:
+        """Count `nbytes` more of `kind` (fewer when negative)."""
+        live = self.live[kind] + nbytes
+        self.live[kind] = live
+        self.total += nbytes
+        if live > self.peak[kind]:
+            self.peak[kind] = live
+        if self.total > self.peak_total:
+            self.peak_total, self.peak_at, self.at_peak = self.total, self.place, dict(self.live)
+
+    @contextmanager
+    def during(self, place: str, kind: str | None = None) -> Iterator[None]:
+        """Name what happens inside: `place` labels the peak, `kind` is what unlabelled arrays count as."""
+        before = self.place, self.kind
+        self.place, self.kind = place, kind or self.kind
+        try:
+            yield
+        finally:
+            self.place, self.kind = before
+
+
+class _Lease:
+    """Owns one buffer while any array over it lives; numpy keeps it as the arrays' base object."""
+
+    __slots__ = ("__array_interface__", "_kind", "_pool", "_raw")
+
+    def __init__(self, pool: Pool, raw: npt.NDArray[np.uint8], shape: tuple[int, ...], typestr: str, kind: str) -> None:
+        self._pool, self._raw, self._kind = pool, raw, kind
+        self.__array_interface__ = {"data": (raw.ctypes.data, False), "shape": shape, "typestr": typestr, "version": 3}
+
+    def __del__(self) -> None:
+        self._pool._take_back(self._raw, self._kind)
+
+
+class Pool:
+    """A free list of host buffers by size. `fresh` counts the buffers that had to be asked of the allocator."""
+
+    def __init__(self) -> None:
+        self.usage = Usage()
+        self.fresh = 0
+        self._free: dict[int, list[npt.NDArray[np.uint8]]] = {}
+
+    def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike, kind: str | None = None) -> npt.NDArray[Any]:
+        """An uninitialised C-ordered array over a pooled buffer, counted under `kind`."""
+        dtype = np.dtype(dtype)
+        nbytes = max(1, -(-prod(shape) * dtype.itemsize // _ALIGN)) * _ALIGN
+        waiting = self._free.get(nbytes)
+        if waiting:
+            raw = waiting.pop()
+        else:
+            self.fresh += 1
+            raw = _aligned(nbytes)
+        kind = kind or self.usage.kind
+        self.usage.add(kind, nbytes)
+        return np.asarray(_Lease(self, raw, shape, dtype.str, kind))
+
+    def trim(self) -> None:
+        """Give the buffers that wait for reuse back to the system."""
+        self._free.clear()
+
+    def _take_back(self, raw: npt.NDArray[np.uint8], kind: str) -> None:
+        self.usage.add(kind, -raw.nbytes)
+        self._free.setdefault(raw.nbytes, []).append(raw)
+
+
+def _aligned(nbytes: int) -> npt.NDArray[np.uint8]:
+    raw = np.empty(nbytes + _ALIGN, np.uint8)
+    start = -raw.ctypes.data % _ALIGN
+    return raw[start : start + nbytes]

@@ -1,0 +1,50 @@
+"""Layers: each with its forward, its backward and the formulas of both. No layer knows who trains it."""
+
+from __future__ import annotations
+
+from lab.layers.activation import (
+    Activation,
+    ActivationName,
+    Identity,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Swish,
+    Tanh,
+    activation,
+)
+from lab.layers.base import Cache, Ctx, Grads, Layer, Noise
+from lab.layers.dense import Dense
+from lab.layers.dropout import Dropout
+from lab.layers.initializers import Init
+from lab.layers.label_input import LabelInput, LabelMode
+from lab.layers.norm import LengthNorm
+from lab.layers.reshape import Flatten
+from lab.layers.sequential import Sequential
+
+__all__ = [
+    "Activation",
+    "ActivationName",
+    "Cache",
+    "Ctx",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "Grads",
+    "Identity",
+    "Init",
+    "LabelInput",
+    "LabelMode",
+    "Layer",
+    "LeakyReLU",
+    "LengthNorm",
+    "Noise",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "Swish",
+    "Tanh",
+    "activation",
+]

@@ -1,0 +1,72 @@
+"""What a layer is: it owns parameters, never activations.
+
+`forward` returns its output and an explicit cache; `backward` takes that cache and returns explicit gradients. Whoever
+drops the cache has freed the activations. That is the whole difference in memory between the trainers, so no layer
+keeps an array of a pass on itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from lab.backend import Array, Backend, Shape
+
+Cache: TypeAlias = Any
+Grads: TypeAlias = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Stateless randomness of one pass: a pure function of (seed, layer, step, pass, element)."""
+
+    seed: int
+    step: int = 0
+    stream: int = 0
+
+    def uniform(self, layer: int, shape: Shape, ops: Backend) -> Array:
+        """Uniforms in [0, 1) of `shape` for the layer whose key is `layer`."""
+        return ops.uniform(shape, (self.seed & 0xFFFFFFFF, layer), self.step, self.stream)
+
+
+@dataclass(frozen=True)
+class Ctx:
+    """How a pass runs: on which backend, with which noise, training or not, and whether a backward will follow."""
+
+    ops: Backend
+    noise: Noise = Noise(0)
+    train: bool = False
+    keep: bool = False
+
+    def keeping(self, keep: bool = True) -> Ctx:
+        """The same pass with caches kept (or not)."""
+        return replace(self, keep=keep)
+
+
+class Layer:
+    """A differentiable map with parameters.
+
+    `__init__` takes hyperparameters only; `build` sees the input's shape (without the batch axis) and makes the
+    parameters, so one model description fits every data set.
+    """
+
+    params: dict[str, Array]
+
+    def build(self, in_shape: Shape, ops: Backend, rng: np.random.Generator) -> Shape:
+        """Make the parameters for inputs of `in_shape`; returns the output's shape. Raises UsageError on a misfit."""
+        self.params = {}
+        return in_shape
+
+    def forward(self, x: Array, ctx: Ctx) -> tuple[Array, Cache]:
+        """y for x of shape (N, *in_shape), and what backward needs (None unless ctx.keep)."""
+        raise NotImplementedError
+
+    def backward(self, dy: Array, cache: Cache, ctx: Ctx, need_dx: bool = True) -> tuple[Array | None, Grads]:
+        """dx = dy . dy/dx (None unless need_dx) and the gradient of each parameter, summed over the batch."""
+        raise NotImplementedError
+
+    def flops(self) -> int:
+        """Multiply-adds times two of one forward row; a backward costs about as much again per gradient asked for."""
+        return 0

@@ -1,0 +1,116 @@
+"""Block: the piece of a network that a local objective can be asked of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lab.backend import Array, Backend, Shape
+from lab.errors import UsageError
+from lab.layers import Cache, Ctx, Grads, Layer
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a block reads: "input" or a block's name; delay 0 is this pass, 1 the pass before (top-down, recurrent)."""
+
+    name: str
+    delay: int = 0
+
+
+class Block:
+    """h = activation(sum over sources of body_s(x_s)); what other blocks see of it is norm(h).
+
+    The norm sits at a block's end, not at the next one's start: then it is computed once for every reader, and the
+    activities h, of which an objective may be asked, are the ones before it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        body: Layer | Sequence[Layer],
+        activation: Layer,
+        norm: Layer | None = None,
+        sources: Sequence[Source] = (Source("input"),),
+    ) -> None:
+        self.name, self.activation, self.norm = name, activation, norm
+        self.bodies = [body] if isinstance(body, Layer) else list(body)
+        self.sources = tuple(sources)
+        if len(self.bodies) != len(self.sources):
+            raise UsageError(f"{name} has {len(self.sources)} sources and {len(self.bodies)} bodies; give each its own")
+
+    def build(self, in_shapes: Sequence[Shape], ops: Backend, rng: np.random.Generator) -> Shape:
+        """Make the parameters; returns the shape of h. Raises UsageError where the bodies' outputs differ in shape."""
+        streams = rng.spawn(len(self.bodies) + 2)
+        outs = [body.build(s, ops, r) for body, s, r in zip(self.bodies, in_shapes, streams, strict=False)]
+        if len(set(outs)) > 1:
+            raise UsageError(f"the sources of {self.name} arrive with shapes {outs}; they are summed and must agree")
+        self.shape = self.activation.build(outs[0], ops, streams[-2])
+        if self.norm is not None:
+            self.norm.build(self.shape, ops, streams[-1])
+        self.params: dict[str, Array] = {
+            f"{source.name}.{key}": p
+            for source, body in zip(self.sources, self.bodies, strict=True)
+            for key, p in body.params.items()
+        }
+        return self.shape
+
+    def respond(self, inputs: Sequence[Array], ctx: Ctx) -> tuple[Array, Cache]:
+        """h for the sources' values, and the cache (None unless ctx.keep)."""
+        z: Array | None = None
+        caches: list[Any] = []
+        for body, x in zip(self.bodies, inputs, strict=True):
+            out, cache = body.forward(x, ctx)
+            caches.append(cache)
+            if z is None:
+                z = out
+            else:
+                z += out
+        assert z is not None
+        h, last = self.activation.forward(z, ctx)
+        return h, (caches, last) if ctx.keep else None
+
+    def pass_on(self, h: Array, ctx: Ctx) -> tuple[Array, Cache]:
+        """norm(h): what other blocks and readouts see."""
+        return (h, None) if self.norm is None else self.norm.forward(h, ctx)
+
+    def pass_back(self, dn: Array, cache: Cache, ctx: Ctx) -> Array:
+        """The gradient for h from that for norm(h)."""
+        if self.norm is None:
+            return dn
+        dh, _ = self.norm.backward(dn, cache, ctx)
+        assert dh is not None
+        return dh
+
+    def backward(
+        self,
+        dh: Array,
+        cache: Cache,
+        ctx: Ctx,
+        dz: tuple[slice, Array] | None = None,
+        need_dx: Sequence[bool] | None = None,
+    ) -> tuple[list[Array | None], Grads]:
+        """The sources' gradients (None where not needed) and the parameters', from dh.
+
+        `dz` = (rows, value) is added to the gradient behind the activation: for terms that it does not gate.
+        """
+        caches, last = cache
+        da, _ = self.activation.backward(dh, last, ctx)
+        assert da is not None
+        if dz is not None:
+            da[dz[0]] += dz[1]
+        needs = need_dx if need_dx is not None else [True] * len(self.bodies)
+        dxs: list[Array | None] = []
+        grads: Grads = {}
+        for source, body, inner, need in zip(self.sources, self.bodies, caches, needs, strict=True):
+            dx, g = body.backward(da, inner, ctx, need)
+            dxs.append(dx)
+            grads.update({f"{source.name}.{key}": value for key, value in g.items()})
+        return dxs, grads
+
+    def flops(self) -> int:
+        """Floating-point operations of one row's forward pass, elementwise work left out."""
+        return sum(body.flops() for body in self.bodies)
