@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.data.dataset import require_finite
 from lab.errors import DataError
 
 Pair = tuple[NDArray[Any], NDArray[Any]]  # x: (N, *shape), y: (N,)
@@ -55,22 +56,24 @@ def contents_digest(parts: Parts) -> str:
 
 
 def as_rows(x: NDArray[Any], what: str) -> NDArray[Any]:
-    """Return x as uint8, float32 or float64 rows of one feature or more, with nothing lost. `what` names it in errors."""
+    """Return x as uint8, float32 or float64 rows of one feature or more, all finite. `what` names it in errors."""
     if x.dtype.kind not in "buif":
         raise DataError(f"{what} has dtype {x.dtype}, which is not numbers; convert it to uint8, float32 or float64")
     if x.ndim < 2:
         raise DataError(f"{what} has shape {x.shape}; give it one row a sample, as (rows, features)")
-    if not np.prod(x.shape[1:]):
+    if 0 in x.shape[1:]:
         raise DataError(f"{what} has shape {x.shape}, so a row holds nothing; give it one feature or more")
-    if x.dtype == np.uint8 or x.dtype == np.float32 or x.dtype == np.float64:
-        return x.astype(x.dtype.newbyteorder("="), copy=False)
-    if x.dtype.itemsize <= 2:
-        return x.astype(np.float32)  # 24 bits hold every such number
-    return x.astype(np.float64)
+    native = x.dtype.newbyteorder("=")
+    if native not in (np.uint8, np.float32, np.float64):
+        native = np.dtype(np.float32 if x.dtype.itemsize <= 2 else np.float64)  # float32 holds every 16-bit number
+    require_finite(x, what)
+    if native == np.float64 and x.size and (high := max(-x.min(), x.max())) > np.finfo(np.float32).max:
+        raise DataError(f"{what} holds {high:.3g}, which float32 cannot; scale the features to about 1")
+    return x.astype(native, copy=False)
 
 
-def as_targets(y: NDArray[Any], what: str) -> NDArray[Any]:
-    """Return y as (N,) int64 labels where it is whole numbers, or (N,) float64 targets where it is real ones."""
+def as_targets(y: NDArray[Any], what: str, n_classes: int | None = None) -> NDArray[Any]:
+    """Return y as (N,) int64 labels or (N,) float64 targets: by its dtype, or as n_classes says (0: targets)."""
     if y.dtype.kind not in "buif":
         advice = "number the classes, as np.unique(y, return_inverse=True)[1] does"
         raise DataError(f"{what} has dtype {y.dtype}, which is not numbers; {advice}")
@@ -78,6 +81,15 @@ def as_targets(y: NDArray[Any], what: str) -> NDArray[Any]:
         y = y[:, 0]
     if y.ndim != 1:
         raise DataError(f"{what} has shape {y.shape}; give it one label or target a row (for one-hot rows y.argmax(1))")
-    if y.dtype.kind == "u" and y.size and int(y.max()) >= 2**63:
-        raise DataError(f"{what} holds the label {int(y.max())}; use labels below 2**63")
-    return y.astype(np.float64 if y.dtype.kind == "f" else np.int64)
+    require_finite(y, what)
+    if n_classes == 0 or (n_classes is None and y.dtype.kind == "f"):
+        return y.astype(np.float64)
+    if y.dtype.kind == "f":
+        raise DataError(f"{what} has dtype {y.dtype}, but labels are whole numbers; store them as int64")
+    top = 2**63 if n_classes is None else n_classes
+    if y.size and not (int(y.max()) < top and (n_classes is None or int(y.min()) >= 0)):
+        row = int(y.argmax() if int(y.max()) >= top else y.argmin())
+        raise DataError(
+            f"{what} holds the label {y[row]} in row {row}, which is not 0 to {top - 1}; correct or remove it"
+        )
+    return y.astype(np.int64)

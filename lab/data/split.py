@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.data.dataset import Dataset, Split, require_finite
+from lab.data.dataset import Dataset, Split
 from lab.data.parts import Pair, Parts, as_rows, as_targets, contents_digest
 from lab.errors import DataError, UsageError
 from lab.random import generator
@@ -63,8 +63,9 @@ def split_parts(name: str, parts: Parts, valid: float | None = None, limit: int 
     """
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, numbers.Integral) or limit < 1):
         raise UsageError(f"limit={limit!r} is no number of rows; use a whole number from 1, or leave it out")
-    train = _pair(parts.train, f"{name} (train)")
-    official = {part: _pair(p, f"{name} ({part})") for part, p in (("test", parts.test), ("valid", parts.valid)) if p}
+    train = _pair(parts.train, f"{name} (train)", parts.n_classes)
+    given = {"test": parts.test, "valid": parts.valid}
+    official = {part: _pair(pair, f"{name} ({part})", parts.n_classes) for part, pair in given.items() if pair}
     if len(train[0]) < 3:
         raise DataError(f"{name}: {len(train[0])} training rows are too few to split; give it at least 3")
 
@@ -88,7 +89,7 @@ def split_parts(name: str, parts: Parts, valid: float | None = None, limit: int 
     if n_classes and parts.n_classes is None:
         pairs = {part: (x, _number(y, classes, f"{name} ({part})")) for part, (x, y) in pairs.items()}
     if parts.standardise:
-        pairs = _standardise(pairs, name)
+        pairs = _standardise(pairs)
     scale = parts.scale or (1 / 255 if train[0].dtype == np.uint8 else 1.0)
     names = parts.classes or tuple(str(c) for c in classes)
     facts = {
@@ -112,8 +113,9 @@ def split_parts(name: str, parts: Parts, valid: float | None = None, limit: int 
     )
 
 
-def _pair(pair: Pair, what: str) -> Pair:
-    x, y = as_rows(pair[0], f"{what}: x"), as_targets(pair[1], f"{what}: y")
+def _pair(pair: Pair, what: str, n_classes: int | None) -> Pair:
+    """Return x and y as a Split has them, checked here, where a row's number is still the one it has in the file."""
+    x, y = as_rows(pair[0], f"{what}: x"), as_targets(pair[1], f"{what}: y", n_classes)
     if len(x) != len(y):
         raise DataError(f"{what}: x has {len(x)} rows but y has {len(y)}; give each row of x one y")
     return x, y
@@ -153,10 +155,9 @@ def _number(y: NDArray[Any], classes: tuple[int, ...], what: str) -> NDArray[np.
     return place.astype(np.int64)
 
 
-def _standardise(pairs: dict[str, Pair], name: str) -> dict[str, Pair]:
+def _standardise(pairs: dict[str, Pair]) -> dict[str, Pair]:
     """Return x as (x - m) / s, with m and s the mean and deviation of each feature over the training rows."""
     x = pairs["train"][0]
-    require_finite(x, f"{name} (train): x")
     mean, deviation = x.mean(axis=0), x.std(axis=0)
     deviation = np.where(deviation > 0, deviation, 1.0)
     return {part: ((x - mean) / deviation, y) for part, (x, y) in pairs.items()}

@@ -18,7 +18,13 @@ PUBLISHED = {  # SHA-256 of the .gz files
 }
 
 
-@register("mnist", about="handwritten digits", licence="CC BY-SA 3.0 (Y. LeCun, C. Cortes, C. J. C. Burges)")
+@register(
+    "mnist",
+    task="classification",
+    shape=(1, 28, 28),
+    rows=(60000, 10000),
+    licence="CC BY-SA 3.0 (Y. LeCun, C. Cortes, C. Burges)",
+)
 def mnist() -> Parts:
     """Return 60,000 and 10,000 images (1, 28, 28) of ten digits, each file checked against its published SHA-256."""
     remedy = "it is part of the package: install that again"
