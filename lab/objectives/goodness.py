@@ -1,0 +1,113 @@
+"""Goodness: how much activity a block has, and the logistic objective that asks for more of it on positive rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Literal
+
+from lab.backend import Array, Backend, Shape
+from lab.errors import UsageError
+from lab.objectives.base import Rows, Signal
+from lab.registry import register
+
+
+@register("objective", "goodness")
+@dataclass(frozen=True)
+class Goodness:
+    """Positive rows are to have more goodness g than a threshold, negative rows less (Hinton 2022, section 2).
+
+        g = sum_j h_j^2   (of = squares) or sum_j h_j (of = activity), divided by the width n where reduce = mean
+        p = sigmoid(s (g - theta) / T)         s = 1 for aim = maximise, -1 for minimise
+        L = (T/2N) (sum over positive rows of -log p + sum over negative rows of -log(1 - p)),   N images
+        dL/dg = -s (1 - p) / 2N on positive rows, s p / 2N on negative ones; dg/dh = 2h or 1, over n where mean
+
+    so that with squares, sum and maximise the gradient is -(1 - p) h / N on positive rows and p h / N on negative ones.
+
+    theta        "auto" is n (sum) or 1 (mean): unit mean square; half of that for activity, whose typical value is smaller
+    temperature  T, in the units of g
+    peer         strength of peer normalisation: peer (mean_j(m_j) - m_j) / N is added to the ascent direction of every
+                 positive row's pre-activation, not gated by the activation; m_j is a running mean of unit j's activity
+                 over positive rows, m <- peer_momentum m + (1 - peer_momentum) batch mean, from 0.5, updated before
+                 use. It keeps units from dying and from being always on (Hinton 2022, section 3.2, footnote; the form
+                 is that of the author's program). It is a direction, not the gradient of a loss, and not in L.
+    """
+
+    of: Literal["squares", "activity"] = "squares"
+    reduce: Literal["sum", "mean"] = "sum"
+    aim: Literal["maximise", "minimise"] = "maximise"
+    theta: float | Literal["auto"] = "auto"
+    temperature: float = 1.0
+    peer: float = 0.03
+    peer_momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise UsageError(f"goodness needs temperature > 0, got temperature={self.temperature}")
+        if not 0 <= self.peer_momentum < 1:
+            raise UsageError(f"goodness needs 0 <= peer_momentum < 1, got peer_momentum={self.peer_momentum}")
+
+    def start(self, shape: Shape, ops: Backend) -> dict[str, Array]:
+        if not self.peer:
+            return {}
+        mean = ops.empty((prod(shape),), kind="optimizer")
+        mean[...] = 0.5
+        return {"mean_activity": mean}
+
+    def __call__(self, h: Array, rows: Rows, state: dict[str, Array], ops: Backend) -> Signal:
+        xp, n, width = ops.xp, max(1, rows.n), prod(h.shape[1:])
+        flat = h.reshape(len(h), width)
+        g = self.amount(flat, ops)
+        u = (g - self.threshold(width)) * (self._sign / self.temperature)
+        u[rows.negative] *= -1  # now every row wants u large
+        loss = xp.logaddexp(0, -u).sum() * (self.temperature / 2 / n)
+        # -sigmoid(-u) / 2N is dL/du times T; the tanh form cannot overflow
+        slope = (xp.tanh(u / 2) - 1) * (self._sign / (4 * n))
+        slope[rows.negative] *= -1
+        if self.of == "squares":
+            slope *= 2
+        if self.reduce == "mean":
+            slope /= width
+        dh = ops.empty(flat.shape)
+        if self.of == "squares":
+            xp.multiply(flat, slope[:, None], out=dh)
+        else:
+            dh[...] = slope[:, None]
+        seen = {}
+        if rows.n:
+            seen = {
+                f"goodness_{name}": g[part].mean()
+                for name, part in (("positive", rows.positive), ("negative", rows.negative))
+                if part.stop > part.start
+            }
+        return Signal(loss, dh.reshape(h.shape), self._peers(h, flat, rows, state, ops), seen)
+
+    def evidence(self, h: Array, ops: Backend) -> Array:
+        """s g for each row of h: the more, the more it looks like a positive row."""
+        return self.amount(h.reshape(len(h), prod(h.shape[1:])), ops) * self._sign
+
+    def amount(self, flat: Array, ops: Backend) -> Array:
+        """g for each row of `flat` (rows, width)."""
+        total: Array = ops.xp.einsum("ij,ij->i", flat, flat) if self.of == "squares" else flat.sum(axis=1)
+        return total / max(1, flat.shape[1]) if self.reduce == "mean" else total
+
+    def threshold(self, width: int) -> float:
+        """theta for a block of `width` units."""
+        if self.theta != "auto":
+            return float(self.theta)
+        return (width if self.reduce == "sum" else 1.0) * (1.0 if self.of == "squares" else 0.5)
+
+    @property
+    def _sign(self) -> float:
+        return 1.0 if self.aim == "maximise" else -1.0
+
+    def _peers(
+        self, h: Array, flat: Array, rows: Rows, state: dict[str, Array], ops: Backend
+    ) -> tuple[slice, Array] | None:
+        positive = flat[rows.positive]
+        if not self.peer or not len(positive):
+            return None
+        mean = state["mean_activity"]
+        mean *= self.peer_momentum
+        mean += positive.mean(axis=0) * (1 - self.peer_momentum)
+        return rows.positive, ((mean - mean.mean()) * (self.peer / max(1, rows.n))).reshape(h.shape[1:])
