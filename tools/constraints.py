@@ -1,8 +1,8 @@
 """Resolve pyproject.toml to pinned versions with uv: `make constraints`, and the lower bounds for `make test-lowest`.
 
-    python tools/constraints.py            write constraints.txt: one resolution that holds for every Python >= 3.11,
-                                           every extra and every platform (environment markers where versions differ)
-    python tools/constraints.py lowest     print the oldest versions that the dependencies allow on this Python
+python tools/constraints.py            write constraints.txt: one resolution that holds for every Python >= 3.11,
+                                       every extra and every platform (environment markers where versions differ)
+python tools/constraints.py lowest     print the oldest versions that the dependencies allow on this Python
 """
 
 from __future__ import annotations
