@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lab.backend import Array, Backend, Shape
 from lab.errors import UsageError
-from lab.layers import LabelInput, Layer
+from lab.layers import Ctx, LabelInput, Layer
 from lab.networks.block import Block
 from lab.random import generator
 
@@ -62,6 +62,27 @@ class Network:
             shapes[block.name] = block.build([shapes[s.name] for s in block.sources], ops, rng)
         self.head.build(shapes[self.last], ops, generator(seed, "init", "head"))
 
+    def enter(self, x: Array, ctx: Ctx) -> Array:
+        """What the blocks see of the input x: normalised where the network has an input norm."""
+        return x if self.input_norm is None else self.input_norm.forward(x, ctx.keeping(False))[0]
+
+    def walk(self, x: Array, ctx: Ctx) -> Iterator[tuple[Block, Array, Array]]:
+        """Forward through all blocks, keeping nothing: (block, h, norm(h)) in order. Memory does not grow with depth."""
+        values = {"input": self.enter(x, ctx)}
+        del x
+        for i, block in enumerate(self.blocks):
+            h, _ = block.respond([values[source.name] for source in block.sources], ctx.keeping(False))
+            values[block.name], _ = block.pass_on(h, ctx.keeping(False))
+            yield block, h, values[block.name]
+            del h
+            for name in self.unread_after(i):
+                del values[name]
+
+    def unread_after(self, i: int) -> list[str]:
+        """The values that nothing reads any more once block i has been visited."""
+        read_later = {source.name for block in self.blocks[i + 1 :] for source in block.sources}
+        return sorted({source.name for source in self.blocks[i].sources} - read_later - {self.last})
+
     @property
     def last(self) -> str:
         """The name of what the head reads."""
@@ -69,8 +90,12 @@ class Network:
 
     def parameters(self) -> dict[str, Array]:
         """All parameters by name: "block1.input.1.W", "head.0.W"."""
-        params = {f"{block.name}.{key}": p for block in self.blocks for key, p in block.params.items()}
+        params = self.block_parameters()
         return params | {f"head.{key}": p for key, p in self.head.params.items()}
+
+    def block_parameters(self) -> dict[str, Array]:
+        """The blocks' parameters by name, without the head's."""
+        return {f"{block.name}.{key}": p for block in self.blocks for key, p in block.params.items()}
 
     def flops(self) -> int:
         """Floating-point operations of one row's forward pass through blocks and head."""

@@ -1,0 +1,11 @@
+"""Trainers: ways of training one and the same network."""
+
+from __future__ import annotations
+
+from lab.trainers.backprop import BackpropTrainer
+from lab.trainers.base import Trainer
+from lab.trainers.forward_forward import ForwardForwardTrainer
+from lab.trainers.history import EpochRecord
+from lab.trainers.readout import Readout
+
+__all__ = ["BackpropTrainer", "EpochRecord", "ForwardForwardTrainer", "Readout", "Trainer"]

@@ -1,0 +1,290 @@
+"""Trainer: what all trainers share. The one training loop, batches, evaluation, state, save and load.
+
+A subclass says how one step is made and how a trained network answers; nothing here knows a method.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from pathlib import Path
+from time import perf_counter
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from lab.backend import Array, Backend, Shape
+from lab.data.batches import epoch_permutation
+from lab.data.dataset import Split
+from lab.errors import Diverged, UsageError
+from lab.layers import Ctx, Noise
+from lab.networks import Defaults, Network, NetworkSpec
+from lab.optimizers import Optimizer, gain
+from lab.registry import part
+from lab.trainers import state as states
+from lab.trainers.history import EpochRecord, Progress
+
+EVALUATION_ROWS = 1000  # rows at a time outside training: enough for full GEMM speed, small beside the training set
+
+
+class Trainer:
+    """Trains one network. `fit` yields a record an epoch; afterwards `evaluate`, `predict`, `predict_proba`, `save`.
+
+    network     a description (lab.mlp(...)) or a Network of one's own
+    optimizer   see lab.optimizers; each trainer has its default
+    seed        of initial weights, order of the data, negatives and noise: equal seeds are paired between trainers
+    batch_size  images a step
+    backend     "numpy" or "cupy"; dtype "float32" or "float64"
+    threads     BLAS threads while training and answering; None leaves the libraries' own choice
+    """
+
+    family: ClassVar[str]
+    defaults: ClassVar[Defaults]
+
+    network: Network
+    optimizer: Optimizer
+
+    def __init__(
+        self,
+        network: NetworkSpec | Network,
+        *,
+        optimizer: Optimizer,
+        seed: int = 0,
+        batch_size: int = 100,
+        backend: str = "numpy",
+        dtype: str = "float32",
+        threads: int | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise UsageError(f"batch_size must be at least 1, got {batch_size}")
+        if dtype not in ("float32", "float64"):
+            raise UsageError(f"unknown dtype {dtype!r}; valid: float32, float64")
+        if threads is not None and threads < 1:
+            raise UsageError(f"threads must be at least 1, got {threads}")
+        self._description = network
+        self.optimizer, self.seed, self.batch_size, self.threads = optimizer, seed, batch_size, threads
+        self.ops: Backend = part("backend", backend)(dtype)
+        self.progress = Progress()
+        self.n_outputs = 0  # 0: not built yet
+        self.task = ""
+
+    # -- building ------------------------------------------------------------------------------------------------
+    def build(self, in_shape: Shape, n_outputs: int, task: str = "classification", scale: float = 1.0) -> Self:
+        """Make the parameters for rows of `in_shape`, read times `scale`, and `n_outputs` classes (or target columns).
+
+        `fit` and `load` do this by themselves. Raises UsageError where the network does not fit.
+        """
+        self.in_shape, self.n_outputs, self.task, self.scale = tuple(in_shape), n_outputs, task, scale
+        self._check_task()
+        description = self._description
+        if isinstance(description, Network):
+            self.network = description
+        else:
+            self.network = description.make(self.in_shape, n_outputs, self.defaults)
+        with self.ops.usage.during("set-up", "weights"):
+            self.network.build(self.in_shape, n_outputs, self.ops, self.seed, labelled=self._labelled())
+            self._start()
+        return self
+
+    def _labelled(self) -> bool:
+        """Whether the network's input carries a label."""
+        raise NotImplementedError
+
+    def _check_task(self) -> None:
+        """Raise UsageError where the trainer or its objective cannot do `self.task`."""
+
+    def _start(self) -> None:
+        """Make the optimizer's and objectives' state for the network that was built."""
+        raise NotImplementedError
+
+    # -- training ------------------------------------------------------------------------------------------------
+    def fit(
+        self,
+        train: Split,
+        valid: Split | None = None,
+        *,
+        epochs: int,
+        on_step: Callable[[Self], None] | None = None,
+    ) -> Iterator[EpochRecord]:
+        """Train until `epochs` epochs are done in all, yielding a record after each; nothing runs until it is iterated.
+
+        A loaded trainer goes on where its checkpoint stopped, in the middle of an epoch too, and ends with the very
+        bits of an uninterrupted run. `valid` is evaluated after every epoch. `on_step(trainer)` is called after every
+        step; `trainer.save` may be called there. Raises UsageError for what cannot be trained on, before any work,
+        and Diverged when a loss stops being finite, before that block's update.
+        """
+        if epochs < 1:
+            raise UsageError(f"epochs must be at least 1, got {epochs}")
+        if self.progress.epoch >= epochs:
+            raise UsageError(
+                f"this trainer has done {self.progress.epoch} of {epochs} epochs; ask for more, or make a new trainer"
+            )
+        if not len(train):
+            raise UsageError("there are no rows to train on; give a training split that is not empty")
+        regression = train.y.dtype.kind == "f"
+        if not self.n_outputs:
+            outputs = 1 if regression else max(2, int(train.y.max()) + 1)
+            self.build(train.x.shape[1:], outputs, "regression" if regression else "classification", train.scale)
+        for split in (train, valid):
+            if split is not None:
+                self._check_split(split)
+        return self._epochs(train, valid, epochs, on_step)
+
+    def _epochs(
+        self, train: Split, valid: Split | None, epochs: int, on_step: Callable[[Self], None] | None
+    ) -> Iterator[EpochRecord]:
+        ops, progress = self.ops, self.progress
+        x, y = ops.resident(train.x), ops.resident(train.y)
+        steps = math.ceil(len(train) / self.batch_size)
+        while progress.epoch < epochs:
+            epoch = progress.epoch + 1
+            order = ops.resident(epoch_permutation(len(train), self.seed, epoch))
+            rate = gain(self.optimizer.schedule, epoch, epochs)
+            self._start_epoch(epoch, epochs, len(train))
+            ops.usage.reset_peak()
+            with self._limited():
+                for step in range(progress.batch, steps):
+                    began = perf_counter()
+                    index = order[step * self.batch_size : (step + 1) * self.batch_size]
+                    with ops.usage.during("batch", "data"):
+                        images, target = ops.gather(x, index, train.scale), y[index]
+                    ctx = Ctx(ops, Noise(self.seed, progress.step), train=True, keep=True)
+                    seen = self._step(images, target, index, step, rate, ctx)
+                    progress.add(seen, len(images))
+                    del images, target, index
+                    progress.seconds += perf_counter() - began
+                    if on_step is not None:
+                        on_step(self)
+            ops.synchronize()
+            progress.note_memory(ops.usage)
+            began = perf_counter()
+            found = self.evaluate(valid) if valid is not None and len(valid) else {}
+            evaluating = perf_counter() - began
+            record = progress.close_epoch(
+                rate * self.optimizer.learning_rate, found, len(train), evaluating, self._epoch_figures()
+            )
+            self._check_finite(record.train_loss, "the epoch")
+            yield record
+
+    def _start_epoch(self, epoch: int, epochs: int, n: int) -> None:
+        """What a subclass draws or decides once an epoch."""
+
+    def _epoch_figures(self) -> list[dict[str, Any]]:
+        """What a subclass records of each block at an epoch's end."""
+        return []
+
+    def _step(
+        self, images: Array, target: Array, index: Array, step: int, rate: float, ctx: Ctx
+    ) -> dict[str, Array | float]:
+        """One update from a batch; `rate` multiplies learning rates. Returns figures to average, "loss" among them."""
+        raise NotImplementedError
+
+    def _check_finite(self, loss: Array | float, block: str) -> None:
+        """Raise Diverged unless the loss is finite. Reading it waits for a GPU, where it is done once an epoch."""
+        if not math.isfinite(value := float(loss)):
+            raise Diverged(self.progress.step + 1, block, value)
+
+    # -- answering -----------------------------------------------------------------------------------------------
+    def evaluate(self, split: Split) -> dict[str, Any]:
+        """How well the network answers on `split`: {"n", "loss", "accuracy", "error", ...}, fractions between 0 and 1.
+
+        For regression {"n", "loss", "r2", "rmse"}. More keys where a trainer has several readouts.
+        """
+        self._check_built()
+        self._check_split(split)
+        with self._limited(), self.ops.usage.during("evaluation", "readout"):
+            return self._evaluate(split)
+
+    def _evaluate(self, split: Split) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def predict(self, x: Array) -> Array:
+        """Class labels (N,) int64, or targets (N,) float64, for rows x (N, *shape) in the units of the training rows."""
+        scores = self.predict_proba(x) if self.task == "classification" else self._outputs(x)
+        return scores.argmax(axis=1) if self.task == "classification" else scores[:, 0].astype(np.float64)
+
+    def predict_proba(self, x: Array) -> Array:
+        """Class probabilities (N, K) for rows x (N, *shape) in the units of the training rows."""
+        return self._outputs(x)
+
+    def _outputs(self, x: Array) -> Array:
+        self._check_built()
+        x = np.asarray(x)
+        if x.shape[1:] != self.in_shape:
+            raise UsageError(f"rows have shape {x.shape[1:]}, but the network was built for {self.in_shape}")
+        with self._limited(), self.ops.usage.during("prediction", "readout"):
+            parts = [self._answer(images) for _, images in self._chunks(x, self.scale)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.n_outputs), self.ops.dtype)
+
+    def _answer(self, images: Array) -> Array:
+        """Probabilities or outputs for one chunk of images, on the host."""
+        raise NotImplementedError
+
+    def _chunks(self, x: Array, scale: float) -> Iterator[tuple[slice, Array]]:
+        """The rows in pieces of EVALUATION_ROWS: which they are, and the rows as the network reads them."""
+        for start in range(0, len(x), EVALUATION_ROWS):
+            part = slice(start, min(len(x), start + EVALUATION_ROWS))
+            rows = self.ops.resident(x[part])
+            yield part, self.ops.gather(rows, self.ops.xp.arange(len(rows)), scale)
+
+    # -- state ---------------------------------------------------------------------------------------------------
+    def state(self) -> dict[str, Array]:
+        """Every array that training changes, by name, on the host and not copied: weights, optimizer, objectives."""
+        self._check_built()
+        return {name: self.ops.to_host(array) for name, array in self._arrays().items()}
+
+    def _arrays(self) -> dict[str, Array]:
+        return {f"weights/{name}": p for name, p in self.network.parameters().items()}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a checkpoint atomically: all state, so that `load` and `fit` end with the bits of an uninterrupted run."""
+        states.save(self, Path(path))
+
+    def load(self, path: str | os.PathLike[str]) -> Self:
+        """Take a checkpoint's state over. Raises DataError when it is damaged, UsageError when it is of another net."""
+        states.load(self, Path(path))
+        return self
+
+    # -- figures for the record ----------------------------------------------------------------------------------
+    def describe(self) -> dict[str, Any]:
+        """The network's names, shapes and sizes."""
+        self._check_built()
+        return self.network.describe()
+
+    def memory(self) -> dict[str, Any]:
+        """Peak bytes of a training step by kind, each kind's own maximum, and the peak of their sum with its place.
+
+        What data sets and evaluation take is not in it.
+        """
+        return dict(self.progress.memory)
+
+    def cost(self) -> dict[str, Any]:
+        """What a step and an answer cost in passes and floating-point operations; see each trainer."""
+        raise NotImplementedError
+
+    # -- checks --------------------------------------------------------------------------------------------------
+    def _check_built(self) -> None:
+        if not self.n_outputs:
+            raise UsageError("this trainer has no network yet; call fit, load or build first")
+
+    def _check_split(self, split: Split) -> None:
+        if split.x.shape[1:] != self.in_shape:
+            raise UsageError(f"{split.name} has rows of shape {split.x.shape[1:]}, the network takes {self.in_shape}")
+        if (split.y.dtype.kind == "f") != (self.task == "regression"):
+            raise UsageError(f"{split.name} has y of dtype {split.y.dtype}, which does not fit the task {self.task}")
+        if self.task == "classification" and len(split) and (high := int(split.y.max())) >= self.n_outputs:
+            raise UsageError(f"{split.name} has label {high}, but the network knows 0 to {self.n_outputs - 1}")
+
+    def _limited(self) -> AbstractContextManager[object]:
+        """`threads` BLAS threads while inside, the number from before afterwards."""
+        return nullcontext() if self.threads is None else _blas().limit(limits=self.threads)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """The BLAS libraries of this process; finding them takes milliseconds, so it is done once."""
+    return ThreadpoolController()

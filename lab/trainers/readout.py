@@ -1,0 +1,140 @@
+"""How a network that was trained without an output layer answers: by goodness, or by a softmax head in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import Literal
+
+from lab.backend import Array, Backend
+from lab.errors import UsageError
+from lab.layers import Ctx
+from lab.networks import Block, Network
+from lab.objectives import CrossEntropy
+from lab.optimizers import SGD
+from lab.registry import register
+
+
+@register("readout", "ff")
+@dataclass(frozen=True)
+class Readout:
+    """How a forward-forward network answers; both readouts are evaluated, `answer` says which one predicts.
+
+    answer  goodness: each label is put into the input in turn, and the one with most goodness wins: K passes
+            softmax: the head's probabilities under the neutral label: one pass
+    head    how the softmax head learns. stored: the neutral pass keeps the normalised activities; recomputed: it runs
+            again, so that none are kept; per_block: every block has a softmax of its own, and their probabilities are
+            averaged; none: no head, which leaves no hard negatives
+    blocks  "auto", or the blocks that both readouts count, from 1; auto is all but the first where there are several
+    learning_rate, momentum, weight_decay  of the head, whose gradient is averaged as in the recipe
+    """
+
+    answer: Literal["goodness", "softmax"] = "goodness"
+    head: Literal["stored", "recomputed", "per_block", "none"] = "stored"
+    blocks: tuple[int, ...] | Literal["auto"] = "auto"
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 0.003
+
+    def __post_init__(self) -> None:
+        if self.answer == "softmax" and self.head == "none":
+            raise UsageError("answer=softmax needs a head; choose head=stored, recomputed or per_block")
+        SGD(self.learning_rate, self.momentum, self.momentum, self.weight_decay)
+
+    def counted(self, network: Network) -> list[Block]:
+        """The blocks that the readouts count. Raises UsageError where one does not exist."""
+        depth = len(network.blocks)
+        if self.blocks == "auto":
+            return network.blocks[1:] if depth > 1 else network.blocks
+        wrong = [b for b in self.blocks if not 1 <= b <= depth]
+        if wrong or not self.blocks:
+            raise UsageError(f"readout.blocks={list(self.blocks)} does not fit {depth} blocks; name some of 1 to {depth}")
+        return [network.blocks[b - 1] for b in sorted(set(self.blocks))]
+
+_ALL = "all blocks"
+
+
+class SoftmaxHead:
+    """Softmax on the normalised activities n_l of the counted blocks: p = softmax(sum_l n_l V_l), V = 0 at first, no bias.
+
+    Gradient of the mean cross-entropy: dV_l = n_l^T (p - t) / N. It reaches the head alone, never a block.
+    """
+
+    def __init__(self, options: Readout, network: Network, ops: Backend) -> None:
+        self.options, self.network, self.ops = options, network, ops
+        self.blocks = {block.name for block in options.counted(network)} if options.head != "none" else set()
+        self.weights = {
+            block.name: ops.zeros((prod(block.shape), network.n_outputs), kind="weights")
+            for block in network.blocks
+            if block.name in self.blocks
+        }
+        rate, momentum = options.learning_rate, options.momentum
+        self.optimizer = SGD(rate, momentum, momentum, options.weight_decay)
+        self.state = self.optimizer.start(self.weights, ops)
+        self._loss = CrossEntropy()
+
+    def arrays(self) -> dict[str, Array]:
+        """What training changes, by name."""
+        return {f"readout/{k}": a for k, a in self.weights.items()} | {
+            f"readout_optimizer/{k}": a for k, a in self.state.items()
+        }
+
+    def probabilities(self, images: Array, ctx: Ctx) -> Array:
+        """(N, K) for images that carry the neutral label: one forward pass, nothing kept."""
+        logits: dict[str, Array] = {}
+        for name, n in self._activities(images, ctx):
+            self._add(logits, name, self.ops.affine(n, self.weights[name], None))
+        return self._finish(logits)
+
+    def learn(self, images: Array, target: Array, ctx: Ctx, gain: float) -> tuple[Array, Array]:
+        """One update from images that carry the neutral label; returns probabilities before it, and the mean loss."""
+        logits: dict[str, Array] = {}
+        kept: dict[str, Array] = {}
+        grads: dict[str, Array] = {}
+        losses = []
+        for name, n in self._activities(images, ctx):
+            own = self.ops.affine(n, self.weights[name], None)
+            if self.options.head == "per_block":
+                loss, d = self._loss(own, target, self.ops)
+                losses.append(loss)
+                grads[name] = self._gradient(name, n, d)
+            elif self.options.head == "stored":
+                kept[name] = n
+            self._add(logits, name, own)
+        if not losses:
+            loss, d = self._loss(logits[_ALL], target, self.ops)
+            losses.append(loss)
+            again = self._activities(images, ctx) if self.options.head == "recomputed" else iter(kept.items())
+            grads = {name: self._gradient(name, n, d) for name, n in again}
+        self.optimizer.step(self.weights, grads, self.state, self.ops, gain)
+        return self._finish(logits), sum(losses[1:], losses[0]) / len(losses)
+
+    def softmax(self, scores: Array) -> Array:
+        """Softmax over the last axis."""
+        return self._loss.probabilities(scores, self.ops)
+
+    def _activities(self, images: Array, ctx: Ctx) -> Iterator[tuple[str, Array]]:
+        for block, _, n in self.network.walk(images, ctx):
+            if block.name in self.blocks:
+                yield block.name, n.reshape(len(n), prod(block.shape))
+
+    def _add(self, logits: dict[str, Array], name: str, own: Array) -> None:
+        """Logits are summed over blocks, or stay apart where every block has its own softmax."""
+        key = name if self.options.head == "per_block" else _ALL
+        if key in logits:
+            logits[key] += own
+        else:
+            logits[key] = own
+
+    def _gradient(self, name: str, n: Array, d: Array) -> Array:
+        return self.ops.affine_backward(n, self.weights[name], d, bias=False, need_dx=False)[1]
+
+    def _finish(self, logits: dict[str, Array]) -> Array:
+        """The mean over the softmaxes: of one, or of one a block."""
+        parts = [self._loss.probabilities(value, self.ops) for value in logits.values()]
+        total = parts[0]
+        for part in parts[1:]:
+            total += part
+        total /= len(parts)
+        return total
