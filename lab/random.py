@@ -1,4 +1,4 @@
-"""Stateless randomness: every draw is named by (seed, key...), so nothing has to be saved and a resumed run is exact."""
+"""Stateless randomness: each draw is named by (seed, key...), so nothing has to be saved and a resumed run is exact."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _LIMIT = 2**32
 def generator(seed: SupportsIndex, *key: SupportsIndex | str) -> np.random.Generator:
     """Return a fresh generator for the stream `key` of `seed`: the same arguments always give the same numbers.
 
-    `generator(0, "weights", "block1")` and `generator(0, "shuffle", epoch)` are independent streams: the key becomes the
-    spawn key of a `numpy.random.SeedSequence`. A text is reduced by CRC-32, which, unlike `hash`, is the same in every
-    process. A number and a text never give the same stream. The caller draws from what it gets and drops it.
+    `generator(0, "weights", "block1")` and `generator(0, "shuffle", epoch)` are independent streams: the key becomes
+    the spawn key of a `numpy.random.SeedSequence`. A text is reduced by CRC-32, which, unlike `hash`, is the same in
+    every process. A number and a text never give the same stream. The caller draws from what it gets and drops it.
 
     Raises UsageError where the seed is not in 0 .. 2**64 - 1 or a number of the key not in 0 .. 2**32 - 1.
     """

@@ -1,4 +1,4 @@
-"""Data: `load_dataset` by name or path, fetching, the split rule, the order of the batches. Light: numpy only on import."""
+"""Data: `load_dataset` by name or path, fetching, the split rule, the order of the batches."""
 
 from __future__ import annotations
 

@@ -59,9 +59,10 @@ class Split:
 class Dataset:
     """Train, valid and test rows of one task; `valid` may have no rows.
 
-    n_classes: 0 for regression. shape: of one sample. classes: their names in the order of the labels, where they have any.
-    digest: SHA-256 over the contents and the split rule, so equal digests mean equal rows. source: where it is from, in words.
-    The arrays of a loaded data set are read-only: two trainers may share them.
+    n_classes: 0 for regression. shape: of one sample. classes: their names in the order of the labels, where they have
+    any.
+    digest: SHA-256 over the contents and the split rule, so equal digests mean equal rows. source: where it is from, in
+    words. The arrays of a loaded data set are read-only: two trainers may share them.
 
     Raises DataError where the parts do not agree.
     """
@@ -90,8 +91,8 @@ class Dataset:
         for part in (self.train, self.valid, self.test):
             if part.x.shape[1:] != self.shape or part.x.dtype != self.train.x.dtype or part.scale != self.train.scale:
                 raise DataError(
-                    f"{part.name}: rows of {part.x.shape[1:]} {part.x.dtype} x {part.scale:.6g} differ from {self.shape} "
-                    f"{self.train.x.dtype} x {self.train.scale:.6g} of the training part; store all parts alike"
+                    f"{part.name}: rows of {part.x.shape[1:]} {part.x.dtype} x {part.scale:.6g} differ from "
+                    f"{self.shape} {self.train.x.dtype} x {self.train.scale:.6g} of the training part; store all alike"
                 )
             if (part.y.dtype == np.int64) != labels:
                 raise DataError(
@@ -99,7 +100,7 @@ class Dataset:
                 )
             if labels and len(part) and (high := int(part.y.max())) >= self.n_classes:
                 raise DataError(
-                    f"{part.name}: label {high} in row {int(part.y.argmax())} is out of range 0 to {self.n_classes - 1}; "
+                    f"{part.name}: label {high} in row {int(part.y.argmax())} is not 0 to {self.n_classes - 1}; "
                     "correct the labels or the number of classes"
                 )
 

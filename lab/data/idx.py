@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.data.cache import read_limited
 from lab.errors import DataError
 
 
@@ -23,60 +24,62 @@ def read_idx(
     """Return the values of the idx file `path`, which must have exactly `shape` and no value above `top`.
 
     packed, contents: SHA-256 of the .gz file and of what is in it; an empty one is not checked.
-    remedy: ends each error's sentence ("run ..."). The array is read-only. At most one byte more than `shape` asks for is
-    ever unpacked, so a file that swells or whose header lies is refused before it takes memory.
+    remedy: ends each error's sentence ("run ..."). The array is read-only.
 
     Raises DataError that names the file, what was found, and the remedy.
     """
+    data = read_limited(path, packed_limit(shape), remedy)
+    if packed and (digest := hashlib.sha256(data).hexdigest()) != packed:
+        raise DataError(f"{path} is altered: its SHA-256 is {digest} and not {packed}; {remedy}")
+    return parse_idx(data, shape, contents=contents, top=top, what=str(path), remedy=remedy)
+
+
+def parse_idx(
+    packed: bytes, shape: tuple[int, ...], *, contents: str = "", top: int = 255, what: str, remedy: str
+) -> NDArray[np.uint8]:
+    """Return the values in the bytes of a .gz idx file; as `read_idx`, with `what` to call it by.
+
+    At most one byte more than `shape` asks for is ever unpacked, so a file that swells or whose header lies is refused
+    before it takes memory.
+    """
     header = 4 + 4 * len(shape)
     size = header + math.prod(shape)
-    data = _unpack(_read(path, size, packed, remedy), size, path, remedy)
+    data = _unpack(packed, size, what, remedy)
     if len(data) < header:
-        raise DataError(f"{path} holds {len(data)} bytes and not {size}; {remedy}")
+        raise DataError(f"{what} holds {len(data)} bytes and not {size}; {remedy}")
     if data[:3] != b"\0\0\x08" or data[3] != len(shape):
-        raise DataError(f"{path} starts with {data[:4].hex()} and not {8:06x}{len(shape):02x}; {remedy}")
+        raise DataError(f"{what} starts with {data[:4].hex()} and not {8:06x}{len(shape):02x}; {remedy}")
     found = tuple(int(n) for n in np.frombuffer(data, ">u4", len(shape), 4))
     if found != shape:
-        raise DataError(f"{path} says its dimensions are {found} and not {shape}; {remedy}")
+        raise DataError(f"{what} says its dimensions are {found} and not {shape}; {remedy}")
     if len(data) != size:
         more = " or more" if len(data) > size else ""
-        raise DataError(f"{path} holds {len(data)}{more} bytes and not {size}; {remedy}")
+        raise DataError(f"{what} holds {len(data)}{more} bytes and not {size}; {remedy}")
     if contents and (digest := hashlib.sha256(data).hexdigest()) != contents:
-        raise DataError(f"{path} is altered: its contents have SHA-256 {digest} and not {contents}; {remedy}")
+        raise DataError(f"{what} is altered: its contents have SHA-256 {digest} and not {contents}; {remedy}")
     values = np.frombuffer(data, np.uint8, offset=header).reshape(shape)
     if top < 255 and values.size and (high := int(values.max())) > top:
-        raise DataError(f"{path} holds the label {high} in row {int(values.argmax())} and not 0 to {top}; {remedy}")
+        raise DataError(f"{what} holds the label {high} in row {int(values.argmax())} and not 0 to {top}; {remedy}")
     return values
 
 
-def _read(path: Path, size: int, packed: str, remedy: str) -> bytes:
-    """Return the file's bytes, no more of them than a .gz of `size` bytes can have."""
-    most = size + size // 1000 + 1024  # deflate adds five bytes to each block that it cannot shrink
-    try:
-        with path.open("rb") as file:
-            data = file.read(most + 1)
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing; {remedy}") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
-    if len(data) > most:
-        raise DataError(f"{path} is larger than the {most} bytes that it can need; {remedy}")
-    if packed and (digest := hashlib.sha256(data).hexdigest()) != packed:
-        raise DataError(f"{path} is altered: its SHA-256 is {digest} and not {packed}; {remedy}")
-    return data
+def packed_limit(shape: tuple[int, ...]) -> int:
+    """Return the most bytes that the .gz idx file of such an array can have."""
+    size = 4 + 4 * len(shape) + math.prod(shape)
+    return size + size // 1000 + 1024  # deflate adds five bytes to each block that it cannot shrink
 
 
-def _unpack(data: bytes, size: int, path: Path, remedy: str) -> bytes:
+def _unpack(data: bytes, size: int, what: str, remedy: str) -> bytes:
     """Return what the one .gz member `data` holds, at most size + 1 bytes of it."""
     stream = zlib.decompressobj(wbits=31)
     try:
         result = stream.decompress(data, size + 1)
     except zlib.error as error:
-        raise DataError(f"{path} is no sound .gz file ({error}); {remedy}") from None
+        raise DataError(f"{what} is no sound .gz file ({error}); {remedy}") from None
     if len(result) > size:
         return result
     if not stream.eof:
-        raise DataError(f"{path} is cut off after {len(result)} of {size} unpacked bytes; {remedy}")
+        raise DataError(f"{what} is cut off after {len(result)} of {size} unpacked bytes; {remedy}")
     if stream.unused_data:
-        raise DataError(f"{path} has {len(stream.unused_data)} bytes after its end; {remedy}")
+        raise DataError(f"{what} has {len(stream.unused_data)} bytes after its end; {remedy}")
     return result

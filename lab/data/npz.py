@@ -1,7 +1,7 @@
 """A user's own data: one .npz file, as `np.savez("mine.npz", x=x, y=y)` writes it, read without trusting a byte of it.
 
-x: (N, *shape) numbers; bytes (uint8) are taken as images and scaled by 1/255. y: (N,) whole numbers are class labels (0 to
-K - 1, or any K values, which are numbered in rising order), real numbers are the targets of a regression. Optional:
+x: (N, *shape) numbers; bytes (uint8) are taken as images and scaled by 1/255. y: (N,) whole numbers are class labels (0
+to K - 1, or any K values, which are numbered in rising order), real numbers are the targets of a regression. Optional:
 x_valid, y_valid and x_test, y_test; x_train, y_train are other names of x, y.
 
 Nothing is unpickled. An array is refused before memory is taken for it where its stated size does not fit the file.
@@ -27,7 +27,7 @@ SMALL, SWELL = 2**26, 250  # a file that unpacks to more than SMALL bytes may no
 
 
 def read_npz(path: Path) -> Parts:
-    """Return the parts in the .npz file at `path`. Raises DataError that names the file, what was found, and the remedy."""
+    """Return the parts in the .npz file at `path`. Raises DataError that names the file and the remedy."""
     if path.suffix.lower() != ".npz":
         raise DataError(f'{path} is no .npz file; save your data as one with np.savez("{path.stem}.npz", x=x, y=y)')
     try:

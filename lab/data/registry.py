@@ -1,7 +1,8 @@
 """The data sets that have a name, and how to add one.
 
-A data set is one function that returns `Parts`, under the decorator `register`. In a checkout, put it in a file of its own in
-`lab/data/sets/` (every module there is imported with `lab.data`); from a program, run the decorator before `load_dataset`:
+A data set is one function that returns `Parts`, under the decorator `register`. In a checkout, put it in a file of its
+own in `lab/data/sets/` (every module there is imported with `lab.data`); from a program, run the decorator before
+`load_dataset`:
 
     import numpy as np
     from lab.data import Parts, register
@@ -11,9 +12,9 @@ A data set is one function that returns `Parts`, under the decorator `register`.
         rng = np.random.default_rng(0)
         return Parts(train=(rng.random((100, 4)), rng.integers(0, 2, 100)), source="numpy's generator")
 
-`load_dataset("noise")` then splits, checks and digests it as any other, and `python -m lab.data list` shows it. `Parts` says
-what else can be stated. A set that has to be fetched passes `fetch=`, a function that puts verified files into the cache
-(`lab.data.fetch` has the pieces).
+`load_dataset("noise")` then splits, checks and digests it as any other, and `python -m lab.data list` shows it. `Parts`
+says what else can be stated. A set that has to be fetched passes `fetch=`, a function that puts verified files into the
+cache (`lab.data.fetch` has the pieces).
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from dataclasses import dataclass
 
 import lab.registry
 from lab.data.dataset import Dataset
+from lab.data.fetch import Say
 from lab.data.parts import Parts
 from lab.data.split import split_parts
 from lab.errors import UsageError
 
 Loader = Callable[[], Parts]
-Say = Callable[[str], None]  # takes a line for the user
 Fetcher = Callable[[Say], None]
 
 

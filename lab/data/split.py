@@ -2,9 +2,9 @@
 
 1. A set without an official test part gives up a fifth of its rows as test.
 2. valid is carved from the (remaining) training rows: `valid` rows, or that share of them.
-3. Both are the first rows of a permutation that depends on the number of rows alone and never on a run's seed: all runs of
-   all sweeps compare on the same rows. The training rows keep the permutation's order, so that the first N of them
-   (`limit`) are a fair sample even of a file sorted by class. An official test or valid part keeps its own order.
+3. Both are the first rows of a permutation that depends on the number of rows alone and never on a run's seed: all
+   runs of all sweeps compare on the same rows. The training rows keep the permutation's order, so that the first N of
+   them (`limit`) are a fair sample even of a file sorted by class. An official test or valid part keeps its own order.
 """
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ def diabetes() -> Parts:
 def breast_cancer() -> Parts:
     """Return 569 tumours with 30 measurements, malignant (0) or benign (1).
 
-    Each measurement is standardised by its mean and deviation over the training rows alone, so neither valid nor test rows
-    leak into what is trained on.
+    Each measurement is standardised by its mean and deviation over the training rows alone, so neither valid nor test
+    rows leak into what is trained on.
     """
     bunch = _bundled("load_breast_cancer")
     return Parts(
