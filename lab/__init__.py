@@ -28,16 +28,41 @@ _HOMES = {
     "lab.trainers": ("BackpropTrainer", "EpochRecord", "ForwardForwardTrainer", "Readout", "Trainer"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-__all__ = ["__version__", *_HOME_OF]  # noqa: PLE0604  (names are resolved by __getattr__)
 
 if TYPE_CHECKING:
-    from lab.data import Dataset, Split, load_dataset
-    from lab.errors import DataError, Diverged, LabError, UsageError
-    from lab.networks import Block, Network, Source, linear, mlp
-    from lab.objectives import CrossEntropy, Goodness, SquaredError
-    from lab.optimizers import SGD, Adam
-    from lab.registry import register
-    from lab.trainers import BackpropTrainer, EpochRecord, ForwardForwardTrainer, Readout, Trainer
+    from lab.data import Dataset as Dataset
+    from lab.data import Split as Split
+    from lab.data import load_dataset as load_dataset
+    from lab.errors import DataError as DataError
+    from lab.errors import Diverged as Diverged
+    from lab.errors import LabError as LabError
+    from lab.errors import UsageError as UsageError
+    from lab.networks import Block as Block
+    from lab.networks import Network as Network
+    from lab.networks import Source as Source
+    from lab.networks import linear as linear
+    from lab.networks import mlp as mlp
+    from lab.objectives import CrossEntropy as CrossEntropy
+    from lab.objectives import Goodness as Goodness
+    from lab.objectives import SquaredError as SquaredError
+    from lab.optimizers import SGD as SGD
+    from lab.optimizers import Adam as Adam
+    from lab.registry import register as register
+    from lab.trainers import (
+        BackpropTrainer as BackpropTrainer,
+    )
+    from lab.trainers import (
+        EpochRecord as EpochRecord,
+    )
+    from lab.trainers import (
+        ForwardForwardTrainer as ForwardForwardTrainer,
+    )
+    from lab.trainers import (
+        Readout as Readout,
+    )
+    from lab.trainers import (
+        Trainer as Trainer,
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -20,7 +20,7 @@ def gain(schedule: Schedule, epoch: int, epochs: int) -> float:
     """What the learning rate is multiplied by in `epoch` (counted from 1) of `epochs`.
 
     constant  1
-    cooldown  1 in the first half, then (1 + 2 (epochs - epoch)) / epochs, which ends at 1 / epochs (Hinton's own program)
+    cooldown  1 in the first half, then (1 + 2 (epochs - epoch)) / epochs, which ends at 1 / epochs (Hinton's program)
     cosine    (1 + cos(pi (epoch - 1) / epochs)) / 2 (Loshchilov and Hutter 2017, without restarts)
     """
     if schedule == "cooldown" and 2 * epoch > epochs:
@@ -33,8 +33,11 @@ def gain(schedule: Schedule, epoch: int, epochs: int) -> float:
 class Optimizer(Protocol):
     """Turns gradients into updates. `state` is made by `start` and belongs to the caller."""
 
-    learning_rate: float
-    schedule: Schedule
+    @property
+    def learning_rate(self) -> float: ...
+
+    @property
+    def schedule(self) -> Schedule: ...
 
     def start(self, params: dict[str, Array], ops: Backend) -> State:
         """The state before the first update."""

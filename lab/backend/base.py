@@ -30,17 +30,17 @@ class Backend:
         self.dtype = np.dtype(dtype)
 
     # -- memory --------------------------------------------------------------------------------------------------
-    def empty(self, shape: Shape, dtype: npt.DTypeLike = None, kind: str | None = None) -> Array:
+    def empty(self, shape: Shape, dtype: npt.DTypeLike | None = None, kind: str | None = None) -> Array:
         """An uninitialised array of `dtype` (the backend's unless told), counted under `kind`."""
         raise NotImplementedError
 
-    def zeros(self, shape: Shape, dtype: npt.DTypeLike = None, kind: str | None = None) -> Array:
+    def zeros(self, shape: Shape, dtype: npt.DTypeLike | None = None, kind: str | None = None) -> Array:
         """Like `empty`, filled with zeros."""
         out = self.empty(shape, dtype, kind)
         out[...] = 0
         return out
 
-    def asarray(self, x: npt.ArrayLike, dtype: npt.DTypeLike = None, kind: str | None = None) -> Array:
+    def asarray(self, x: npt.ArrayLike, dtype: npt.DTypeLike | None = None, kind: str | None = None) -> Array:
         """A counted copy of the host array `x` on the device, as `dtype` (the backend's unless told)."""
         host = np.asarray(x)
         out = self.empty(host.shape, dtype, kind)

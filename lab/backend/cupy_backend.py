@@ -34,7 +34,7 @@ class CupyBackend(Backend):
         self._hook = _counting_hook(self.usage)
         self._hook.__enter__()  # for the life of the backend: what is freed later must be seen as well
 
-    def empty(self, shape: Shape, dtype: npt.DTypeLike = None, kind: str | None = None) -> Array:
+    def empty(self, shape: Shape, dtype: npt.DTypeLike | None = None, kind: str | None = None) -> Array:
         self._hook.kind = kind or self.usage.kind
         out = self.xp.empty(shape, self.dtype if dtype is None else dtype)
         self._hook.kind = "workspace"

@@ -22,7 +22,7 @@ class NumpyBackend(Backend):
         self.pool = Pool()
         self.usage = self.pool.usage
 
-    def empty(self, shape: Shape, dtype: npt.DTypeLike = None, kind: str | None = None) -> Array:
+    def empty(self, shape: Shape, dtype: npt.DTypeLike | None = None, kind: str | None = None) -> Array:
         return self.pool.empty(shape, self.dtype if dtype is None else dtype, kind)
 
     def resident(self, x: Array) -> Array:

@@ -17,7 +17,7 @@ _MASK = 0xFFFFFFFF
 
 
 def philox(xp: ModuleType, counter: tuple[Any, Any, Any, Any], key: tuple[int, int]) -> tuple[Any, Any, Any, Any]:
-    """Ten rounds over uint64 arrays (or scalars) holding 32-bit words; returns four arrays of 32-bit words as uint64."""
+    """Ten rounds over uint64 arrays (or scalars) holding 32-bit words; returns four such arrays."""
     c0, c1, c2, c3 = (xp.asarray(c, dtype=xp.uint64) for c in counter)
     k0, k1 = key
     mask, half = xp.uint64(_MASK), xp.uint64(32)

@@ -28,7 +28,7 @@ class ReLU(Activation):
 
 
 class LeakyReLU(Activation):
-    """y = x where x > 0, else slope x; dx = dy where y > 0, else slope dy (the sign of y is that of x for slope > 0)."""
+    """y = x where x > 0, else slope x; dx = dy where y > 0, else slope dy (y has the sign of x)."""
 
     def __init__(self, slope: float = 0.01) -> None:
         if not 0 < slope < 1:
@@ -145,7 +145,7 @@ class Identity(Activation):
         return (dy if need_dx else None), {}
 
 
-_BY_NAME = {
+_BY_NAME: dict[str, type[Activation]] = {
     "relu": ReLU,
     "leaky_relu": LeakyReLU,
     "sigmoid": Sigmoid,

@@ -12,8 +12,8 @@ from lab.layers.base import Cache, Ctx, Grads, Layer
 class Dropout(Layer):
     """y = x m / (1 - rate), m ~ Bernoulli(1 - rate) a unit and row; y = x outside training. dx = dy m / (1 - rate).
 
-    Srivastava et al. 2014, with the scaling done while training ("inverted"). The mask is a pure function of seed, layer,
-    step and element, so a recomputed pass drops the same units.
+    Srivastava et al. 2014, with the scaling done while training ("inverted"). The mask is a pure function of seed,
+    layer, step and element, so a recomputed pass drops the same units.
     """
 
     def __init__(self, rate: float = 0.5) -> None:

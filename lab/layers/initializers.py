@@ -19,6 +19,7 @@ def draw(init: Init, shape: Shape, fan_in: int, fan_out: int, rng: np.random.Gen
     glorot s^2 = 2 / (fan_in + fan_out)  a compromise of both directions (Glorot and Bengio 2010, section 4.2)
     zeros  s   = 0                       for readouts that should start by answering "all equal"
     """
-    normals = rng.standard_normal(shape)
+    normals: Array = rng.standard_normal(shape)
     variance = {"lecun": 1 / fan_in, "he": 2 / fan_in, "glorot": 2 / (fan_in + fan_out), "zeros": 0.0}[init]
-    return normals * variance**0.5
+    normals *= variance**0.5
+    return normals

@@ -30,7 +30,8 @@ class LabelInput:
         size = prod(in_shape)
         if self.mode == "pixels" and n_classes >= size:
             raise UsageError(
-                f"a label of {n_classes} classes does not fit the {size} numbers of a row; use label=features, which appends"
+                f"a label of {n_classes} classes does not fit the {size} numbers of a row; "
+                "use label=features, which appends it"
             )
         return in_shape if self.mode == "pixels" else (size + n_classes,)
 

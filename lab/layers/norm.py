@@ -29,7 +29,9 @@ class LengthNorm(Layer):
         everything = tuple(range(1, len(in_shape) + 1))
         self._over = everything if self.axes is None else self.axes
         if not set(self._over) <= set(everything):
-            raise UsageError(f"LengthNorm axes={self.axes} do not fit rows of shape {in_shape}; choose among {everything}")
+            raise UsageError(
+                f"LengthNorm axes={self.axes} do not fit rows of shape {in_shape}; choose among {everything}"
+            )
         return in_shape
 
     def forward(self, x: Array, ctx: Ctx) -> tuple[Array, Cache]:

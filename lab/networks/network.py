@@ -67,7 +67,7 @@ class Network:
         return x if self.input_norm is None else self.input_norm.forward(x, ctx.keeping(False))[0]
 
     def walk(self, x: Array, ctx: Ctx) -> Iterator[tuple[Block, Array, Array]]:
-        """Forward through all blocks, keeping nothing: (block, h, norm(h)) in order. Memory does not grow with depth."""
+        """Forward through all blocks, keeping nothing: (block, h, norm(h)) in order, in memory flat in depth."""
         values = {"input": self.enter(x, ctx)}
         del x
         for i, block in enumerate(self.blocks):

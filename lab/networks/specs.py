@@ -84,7 +84,7 @@ class MLP:
 @register("model", "linear")
 @dataclass(frozen=True)
 class Linear:
-    """One linear map from the input to the outputs: linear regression under squared error, logistic under cross-entropy."""
+    """One linear map from input to outputs: linear regression under squared error, logistic under cross-entropy."""
 
     def make(self, in_shape: Shape, n_outputs: int, defaults: Defaults) -> Network:
         """The network for rows of `in_shape` and `n_outputs` classes or targets."""

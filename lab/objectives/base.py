@@ -12,7 +12,7 @@ class Loss(Protocol):
     """A loss of the network's output, for trainers that send one error through all blocks."""
 
     def __call__(self, output: Array, target: Array, ops: Backend) -> tuple[Array, Array]:
-        """The mean loss over rows (0-d), and its gradient with respect to `output` (N, K). No rows: 0 and no gradient."""
+        """The mean loss over rows (0-d), and its gradient with respect to `output` (N, K); 0 for no rows."""
         ...
 
     def probabilities(self, output: Array, ops: Backend) -> Array:

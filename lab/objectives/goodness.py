@@ -24,7 +24,7 @@ class Goodness:
 
     so that with squares, sum and maximise the gradient is -(1 - p) h / N on positive rows and p h / N on negative ones.
 
-    theta        "auto" is n (sum) or 1 (mean): unit mean square; half of that for activity, whose typical value is smaller
+    theta        "auto" is n (sum) or 1 (mean): unit mean square; half of that for activity, which is smaller
     temperature  T, in the units of g
     peer         strength of peer normalisation: peer (mean_j(m_j) - m_j) / N is added to the ascent direction of every
                  positive row's pre-activation, not gated by the activation; m_j is a running mean of unit j's activity

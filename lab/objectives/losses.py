@@ -12,7 +12,7 @@ from lab.registry import register
 @register("objective", "cross_entropy")
 @dataclass(frozen=True)
 class CrossEntropy:
-    """L = -(1/N) sum_n log softmax(o_n)[y_n] for outputs o (N, K) and labels y (N,); dL/do = (softmax(o) - onehot(y)) / N.
+    """L = -(1/N) sum_n log softmax(o_n)[y_n] for outputs o (N, K), labels y (N,); dL/do = (softmax(o) - onehot(y)) / N.
 
     Computed from o minus its row maximum, so that no exponential overflows.
     """

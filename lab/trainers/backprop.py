@@ -69,7 +69,9 @@ class BackpropTrainer(Trainer):
     def _start(self) -> None:
         delayed = [block.name for block in self.network.blocks if any(source.delay for source in block.sources)]
         if delayed:
-            raise UsageError(f"{delayed[0]} reads what comes after it, which backprop does not unroll; use delay=0 sources")
+            raise UsageError(
+                f"{delayed[0]} reads a delayed source, which backprop does not unroll; use delay=0 sources"
+            )
         self._params = self.network.parameters()
         self._optimizer_state = self.optimizer.start(self._params, self.ops)
 

@@ -203,7 +203,7 @@ class Trainer:
         raise NotImplementedError
 
     def predict(self, x: Array) -> Array:
-        """Class labels (N,) int64, or targets (N,) float64, for rows x (N, *shape) in the units of the training rows."""
+        """Class labels (N,) int64, or targets (N,) float64, for rows x (N, *shape) in the training rows' units."""
         scores = self.predict_proba(x) if self.task == "classification" else self._outputs(x)
         return scores.argmax(axis=1) if self.task == "classification" else scores[:, 0].astype(np.float64)
 
@@ -241,7 +241,7 @@ class Trainer:
         return {f"weights/{name}": p for name, p in self.network.parameters().items()}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a checkpoint atomically: all state, so that `load` and `fit` end with the bits of an uninterrupted run."""
+        """Write a checkpoint atomically: all state, so that `load` and `fit` end as an uninterrupted run would."""
         states.save(self, Path(path))
 
     def load(self, path: str | os.PathLike[str]) -> Self:

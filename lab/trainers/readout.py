@@ -49,16 +49,17 @@ class Readout:
             return network.blocks[1:] if depth > 1 else network.blocks
         wrong = [b for b in self.blocks if not 1 <= b <= depth]
         if wrong or not self.blocks:
-            raise UsageError(f"readout.blocks={list(self.blocks)} does not fit {depth} blocks; name some of 1 to {depth}")
+            raise UsageError(f"readout.blocks={list(self.blocks)} does not fit {depth} blocks; use 1 to {depth}")
         return [network.blocks[b - 1] for b in sorted(set(self.blocks))]
+
 
 _ALL = "all blocks"
 
 
 class SoftmaxHead:
-    """Softmax on the normalised activities n_l of the counted blocks: p = softmax(sum_l n_l V_l), V = 0 at first, no bias.
+    """Softmax on the normalised activities n_l of the counted blocks: p = softmax(sum_l n_l V_l), no bias.
 
-    Gradient of the mean cross-entropy: dV_l = n_l^T (p - t) / N. It reaches the head alone, never a block.
+    V = 0 at first. Gradient of the mean cross-entropy: dV_l = n_l^T (p - t) / N. It reaches the head alone, never a block.
     """
 
     def __init__(self, options: Readout, network: Network, ops: Backend) -> None:

@@ -33,7 +33,7 @@ def save(trainer: Trainer, path: Path) -> None:
 
 
 def load(trainer: Trainer, path: Path) -> None:
-    """Check a checkpoint against the trainer, name by name, then take it over; nothing is changed if it does not fit."""
+    """Check a checkpoint against the trainer, name by name, then take it over."""
     arrays, header = read_checkpoint(path)
     for key, have in (("version", VERSION), ("family", trainer.family), ("dtype", str(trainer.ops.dtype))):
         if header.get(key) != have:
