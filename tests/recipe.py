@@ -46,7 +46,7 @@ def softmax(logits: Array) -> Array:
 
 
 def gain(epoch: int, epochs: int) -> float:
-    """Factor on the learning rates, epochs counted from 1: 1 up to the middle, then (1 + 2 (epochs - epoch)) / epochs."""
+    """Factor on the learning rates (epochs from 1): 1 up to the middle, then (1 + 2 (epochs - epoch)) / epochs."""
     return 1.0 if 2 * epoch <= epochs else (1 + 2 * (epochs - epoch)) / epochs
 
 

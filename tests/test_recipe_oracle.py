@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.recipe import CLASSES, NEUTRAL, Recipe, draw_negatives, gain, rms, softmax
+from tests.recipe import CLASSES, Recipe, draw_negatives, gain, rms, softmax
 
 Array = NDArray[np.float64]
 PIXELS = 16
@@ -87,6 +87,7 @@ def test_peer_normalisation_reaches_silent_units_of_positive_rows_only() -> None
     with_peer, without = make(peer=0.03).step(*batch(), epoch=1), make(peer=0.0).step(*batch(), epoch=1)
     for l in range(3):
         mean = 0.9 * 0.5 + 0.1 * with_peer["positive_activities"][l].mean(axis=0)
+        np.testing.assert_allclose(with_peer["mean_activity"][l], mean, rtol=1e-13)
         added = with_peer["positive_signals"][l] - without["positive_signals"][l]
         assert (with_peer["positive_activities"][l] == 0.0).any()
         np.testing.assert_allclose(added, np.broadcast_to(0.03 * (mean.mean() - mean), added.shape), atol=1e-15)
@@ -121,6 +122,8 @@ def test_the_first_class_that_exceeds_u_is_drawn() -> None:
     logits = np.log(np.array([[0.5, 0.25, 0.25, 0, 0, 0, 0, 0, 0, 0]]) + 1e-300)
     for u, expected in [(0.0, 1), (0.49, 1), (0.51, 2), (0.999, 2)]:
         assert draw_negatives(logits, np.array([0]), np.array([u])) == [expected]
+    evens = np.array([[0.0, 0.0, 0.0, *[-np.inf] * 7]])  # exactly one half for classes 1 and 2
+    assert draw_negatives(evens, np.array([0]), np.array([0.5])) == [2]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +156,8 @@ def test_a_step_moves_parameters_by_gain_times_rate_times_smoothed_gradient_less
         smooth = 0.8 * smooth + 0.2 * second["grad_weights"][l]
         np.testing.assert_allclose(second["weights"][l], w1 + 0.002 * (smooth - 0.05 * w1), rtol=1e-13)
         b1 = start.biases[l] + 0.02 * 0.2 * first["grad_biases"][l]
-        np.testing.assert_allclose(first["biases"][l], b1, rtol=1e-13)
+        b2 = b1 + 0.002 * (0.8 * 0.2 * first["grad_biases"][l] + 0.2 * second["grad_biases"][l])
+        np.testing.assert_allclose(second["biases"][l], b2, rtol=1e-13)
     for i in range(2):
         smooth = 0.2 * first["grad_head"][i]
         v1 = start.head[i] + 0.3 * (smooth - 0.07 * start.head[i])
@@ -176,6 +180,9 @@ def test_rows_have_mean_square_one_and_a_row_of_zeros_stays_zero() -> None:
     x[2] = 0.0
     np.testing.assert_allclose(np.mean(rms(x) ** 2, axis=1), [1, 1, 0, 1])
     np.testing.assert_allclose(rms(1e-9 * x), rms(x))
+    states, activities = make().forward(batch()[0], np.eye(CLASSES)[0])
+    for state, y in zip(states[1:], activities, strict=True):
+        np.testing.assert_allclose(state, y / np.sqrt(np.mean(y**2, axis=1))[:, None], rtol=1e-13)
 
 
 def test_labels_stand_in_the_first_ten_pixels_and_the_images_stay_untouched() -> None:
@@ -185,7 +192,7 @@ def test_labels_stand_in_the_first_ten_pixels_and_the_images_stay_untouched() ->
     out = recipe.step(images, labels, uniforms, epoch=1)
     np.testing.assert_array_equal(images, kept)
     for states, pixels in [
-        (out["neutral_states"], np.tile(NEUTRAL, (6, 1))),
+        (out["neutral_states"], np.full((6, CLASSES), 0.1)),
         (out["positive_states"], np.eye(CLASSES)[labels]),
         (out["negative_states"], np.eye(CLASSES)[out["negative_labels"]]),
     ]:
