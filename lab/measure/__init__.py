@@ -1,1 +1,1 @@
-"""What a run cost: time, the process's memory, energy, and where it ran. Nothing heavy is imported until it is asked for."""
+"""What a run cost: time, the process's own memory, energy, and where it ran. Light: heavy imports wait until used."""

@@ -1,13 +1,14 @@
 """Energy from the counters of the processor packages (RAPL) and of the GPU (NVML), or the reason why there is none.
 
-Both count the whole device, other programs included: figures mean something on a machine that does nothing else. RAPL is
-read through /sys/class/powercap (microjoules; the top-level zones are the packages, their subzones would count twice);
-its counters wrap at `max_energy_range_uj`, after about an hour under load, so `sample` is called at least each epoch.
+Both count the whole device, other programs included: figures mean something on a machine that does nothing else. RAPL
+is read through /sys/class/powercap (microjoules; the top-level zones are the packages, subzones would count twice); its
+counters wrap at `max_energy_range_uj`, after about an hour under load, so `sample` is called at least each epoch.
 NVML's total-energy counter (millijoules) moves in steps: windows under ten seconds are rough.
 """
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ def _microjoules(file: Path) -> float:
 
 def _nvml() -> tuple[list[Counter], str | None]:
     try:
-        import pynvml
+        pynvml: Any = importlib.import_module("pynvml")
     except ImportError:
         return [], "no counter for the GPU: pynvml is not installed"
     try:

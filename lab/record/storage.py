@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -53,6 +53,9 @@ class Disk:
     def mkdir(self, path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
+    def rmdir(self, path: Path) -> None:
+        path.rmdir()
+
     def read(self, path: Path, limit: int) -> bytes:
         with open(path, "rb") as file:
             return file.read(limit)
@@ -62,7 +65,7 @@ disk = Disk()
 
 
 def write_atomic(path: str | os.PathLike[str], data: Buffer | Iterable[Buffer]) -> None:
-    """Write `data` (or its pieces, one after another) so that `path` holds the old contents or the new, never a mixture.
+    """Write `data` (or its pieces, one after another) so that `path` holds the old contents or the new, never both.
 
     A temporary file in the same folder is written, fsynced and renamed, then the folder is fsynced: after a return the
     contents survive a power loss. Raises StorageError where any of it fails; the temporary is then removed and what
@@ -83,10 +86,8 @@ def write_atomic(path: str | os.PathLike[str], data: Buffer | Iterable[Buffer]) 
             disk.replace(temporary, target)
             disk.fsync_folder(target.parent)
         except BaseException:
-            try:
+            with suppress(OSError):  # the first error is the one to report; clear_temporaries removes the rest later
                 disk.unlink(temporary)
-            except OSError:
-                pass  # the first error is the one to report; clear_temporaries removes the rest later
             raise
 
 
@@ -177,6 +178,12 @@ def remove(path: str | os.PathLike[str]) -> None:
     """Remove a file; one that is not there is no error. Raises StorageError."""
     with _refusals("remove", Path(path)):
         disk.unlink(Path(path))
+
+
+def remove_folder(path: str | os.PathLike[str]) -> None:
+    """Remove an empty folder. Raises StorageError."""
+    with _refusals("remove the folder", Path(path)):
+        disk.rmdir(Path(path))
 
 
 def rename(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:

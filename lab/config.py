@@ -1,0 +1,191 @@
+"""The config of a run: read from plain values, checked against the parts' signatures, turned into objects.
+
+No class is ever looked up by a name in a file except in the registry, and nothing below `lab.run` sees a config.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from lab.errors import UsageError
+from lab.record.record import is_path
+from lab.registry import names, part, unknown
+from lab.schema import Option, convert, fill, options
+
+if TYPE_CHECKING:
+    from lab.trainers import Trainer
+
+# What `build` gives a trainer besides its own options.
+GIVEN = ("network", "optimizer", "objective", "readout", "seed", "backend", "dtype", "threads")
+CHOSEN = ("optimizer", "objective", "readout")  # groups that a trainer may take, or not
+
+_DATA = {
+    "name": Option("name", str),
+    "valid": Option("valid", int | float | None, None),
+    "limit": Option("limit", int | None, None),
+}
+_BACKEND = {
+    "dtype": Option("dtype", Literal["float32", "float64"], "float32"),
+    "threads": Option("threads", int, 2),
+}
+_EPOCHS = Option("epochs", int)
+_TOP = {
+    "seed": Option("seed", int, 0),
+    "runs": Option("runs", str, "runs"),
+    "name": Option("name", str, "sweep"),
+    "progress": Option("progress", bool, True),
+    "timeout": Option("timeout", float | None, None),
+    "imports": Option("imports", list[str], []),
+}
+_SECTIONS = ("data", "model", "trainer", "optimizer", "objective", "readout", "backend")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One run, checked: every section holds all of its options, `name` first, in normal form.
+
+    optimizer, objective and readout are None where the trainer takes none, or where its default is meant.
+    runs, name, progress, timeout (seconds) and imports say where and how, and do not change a result.
+    """
+
+    seed: int
+    data: dict[str, Any]
+    model: dict[str, Any]
+    trainer: dict[str, Any]
+    optimizer: dict[str, Any] | None
+    objective: dict[str, Any] | None
+    readout: dict[str, Any] | None
+    backend: dict[str, Any]
+    runs: str = "runs"
+    name: str = "sweep"
+    progress: bool = True
+    timeout: float | None = None
+    imports: tuple[str, ...] = field(default=())
+
+    def resolved(self) -> dict[str, Any]:
+        """What affects the result: the config that a record holds and the run's id is made from."""
+        return {"seed": self.seed, **{section: getattr(self, section) for section in _SECTIONS}}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, as plain values that `parse` takes back."""
+        rest = {key: getattr(self, key) for key in ("runs", "name", "progress", "timeout")}
+        return {**self.resolved(), **rest, "imports": list(self.imports)}
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs the run trains in all."""
+        return int(self.trainer["epochs"])
+
+
+def parse(raw: Mapping[str, Any]) -> RunConfig:
+    """Check plain values (from YAML, JSON or the command line) and fill in what was left out.
+
+    Raises UsageError for every wrong key, value or type, naming the place, what stands there and what may; the parts
+    are made once on the way, so that what they refuse (depth=0, a negative rate) is refused here too.
+    """
+    top = {key: raw[key] for key in raw if key not in _SECTIONS}
+    for key in top:
+        if key not in _TOP:
+            raise UsageError(unknown("option", key, (*_TOP, *_SECTIONS)))
+    found = {key: convert(top.get(key, option.default), option.hint, key) for key, option in _TOP.items()}
+    if not 0 <= found["seed"] < 2**32:
+        raise UsageError(f"seed={found['seed']} is out of range; give a whole number from 0 to {2**32 - 1}")
+    if found["timeout"] is not None and found["timeout"] <= 0:
+        raise UsageError(f"timeout={found['timeout']:g} is no time; give seconds above 0, or null for none")
+    _import(found["imports"])
+
+    trainer = _section("trainer", raw.get("trainer"), {"epochs": _EPOCHS}, leave_out=GIVEN)
+    if trainer["epochs"] < 1:
+        raise UsageError(f"trainer.epochs={trainer['epochs']} trains nothing; give 1 or more")
+    backend = _section("backend", raw.get("backend"), _BACKEND, leave_out=(*_BACKEND, "xp"))
+    if backend["threads"] < 1:
+        raise UsageError(f"backend.threads={backend['threads']} is no number of threads; give 1 or more")
+    takes = options(part("trainer", trainer["name"]))
+    chosen = {
+        group: _section(group, raw[group]) if group in takes and raw.get(group) is not None else None
+        for group in CHOSEN
+    }
+    sections = {
+        "data": _data(raw.get("data")),
+        "model": _section("model", raw.get("model")),
+        "trainer": trainer,
+        "backend": backend,
+        **chosen,
+    }
+    config = RunConfig(**{**found, **sections})
+    # On the CPU's backend, whichever is asked for: whoever only checks should not occupy a GPU.
+    build(replace(config, backend={**backend, "name": "numpy"}))
+    return config
+
+
+def build(config: RunConfig) -> Trainer:
+    """The trainer that a config describes; the data decides its network's shapes later, in `Trainer.build`."""
+    kind = part("trainer", config.trainer["name"])
+    given: dict[str, Any] = {
+        "seed": config.seed,
+        "backend": config.backend["name"],
+        "dtype": config.backend["dtype"],
+        "threads": config.backend["threads"],
+        **{group: _make(group, getattr(config, group)) for group in CHOSEN},
+    }
+    taken = options(kind)
+    own = {key: value for key, value in config.trainer.items() if key not in ("name", "epochs")}
+    trainer: Trainer = kind(
+        _make("model", config.model), **{key: value for key, value in given.items() if key in taken}, **own
+    )
+    return trainer
+
+
+def _section(
+    group: str, raw: Any, extra: Mapping[str, Option] | None = None, leave_out: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    if not isinstance(raw, Mapping) or "name" not in raw:
+        raise UsageError(f"{group} needs a name; choose one with {group}=NAME, valid: {', '.join(names(group))}")
+    name = convert(raw["name"], str, f"{group}.name")
+    try:
+        kind = part(group, name)
+    except UsageError as error:
+        raise UsageError(f"{group}.name: {error}") from None
+    schema = {**(extra or {}), **options(kind, leave_out)}
+    given = {str(key): value for key, value in raw.items() if key != "name"}
+    return {"name": name, **fill(given, schema, group)}
+
+
+def _data(raw: Any) -> dict[str, Any]:
+    importlib.import_module("lab.data")  # registers the data sets that have a name
+    from lab.data.registry import entry
+
+    if not isinstance(raw, Mapping):
+        raise UsageError("data needs a name; choose one with data=NAME, or data=npz data.name=FILE.npz")
+    found = fill({str(key): value for key, value in raw.items()}, _DATA, "data")
+    if not is_path(found["name"]):
+        entry(found["name"])  # refuses an unknown name
+    return found
+
+
+def _make(group: str, section: Mapping[str, Any] | None) -> Any:
+    if section is None:
+        return None
+    kind: Callable[..., Any] = part(group, section["name"])
+    try:
+        return kind(**{key: value for key, value in section.items() if key != "name"})
+    except UsageError as error:
+        raise UsageError(f"{group}={section['name']}: {error}") from None
+
+
+def _import(modules: tuple[str, ...]) -> None:
+    """Import the user's modules, which register their parts; the current folder counts, as it does for `python -m`."""
+    if modules and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise UsageError(
+                f"imports: {error}; {module!r} must be importable from {os.getcwd()} or installed"
+            ) from error

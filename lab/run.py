@@ -1,0 +1,180 @@
+"""run(config) -> RunRecord: the whole story of one run."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab import __version__
+from lab.config import RunConfig, build
+from lab.data import load_dataset
+from lab.errors import Busy, DataError, Diverged, LabError, UsageError
+from lab.measure.clock import Stopwatch
+from lab.measure.energy import EnergyMeter
+from lab.measure.environment import environment
+from lab.measure.memory import process_peak
+from lab.record import storage
+from lab.record.keeper import Keeper
+from lab.record.record import RunRecord, run_id
+
+if TYPE_CHECKING:
+    from lab.data import Dataset
+    from lab.trainers import Trainer
+
+Tell = Callable[[dict[str, Any]], None]
+_TELL_EVERY = 0.5  # seconds between two words on how far an epoch is
+
+
+def run(
+    config: RunConfig,
+    *,
+    data: Dataset | None = None,
+    named: str | None = None,
+    checkpoint: Path | None = None,
+    tell: Tell = lambda event: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> RunRecord:
+    """Load, build, train with a look at the validation rows each epoch, open the test rows once, and record it all.
+
+    named       the run's id as whoever asked for it found it: the data must still be the same
+    checkpoint  where state is kept; one that is there is resumed from, bit for bit
+    tell        is given what happens as it happens: {"event": "start" | "step" | "epoch" | "note", ...}
+    stopped     asked after each step; once true, a checkpoint is written and Busy raised
+
+    A run that diverges, runs out of memory or fails has a record that says so. Raises UsageError and DataError for what
+    is wrong with the config or the data, before any training, and StorageError where a checkpoint cannot be written.
+    """
+    watch, meter = Stopwatch("train", "evaluate"), EnergyMeter("cpu" if config.backend["name"] == "numpy" else "gpu")
+    started = datetime.now(UTC)
+    if data is None:
+        data = load_dataset(config.data["name"], valid=config.data["valid"], limit=config.data["limit"])
+    record = RunRecord(run_id(config.resolved(), data.digest), config.resolved(), code_version=__version__)
+    if named not in (None, record.run_id):
+        raise DataError(f"the data of {config.data['name']} changed since this run was asked for; ask for it again")
+    record.data = _data_facts(data)
+    trainer, note = _resume(config, checkpoint)
+    if note:
+        tell({"event": "note", "text": note})
+    resumed = bool(trainer.n_outputs)
+    if not resumed:
+        trainer.build(data.shape, data.n_classes or 1, data.task, data.train.scale)
+    record.family, record.network, record.cost = trainer.family, trainer.describe(), trainer.cost()
+    carried = trainer.progress.seconds
+    watch.resume(_seconds_of(trainer))
+
+    def save() -> None:
+        if checkpoint is not None:
+            trainer.save(checkpoint)
+
+    keeper = Keeper(save, sum(array.nbytes for array in trainer.state().values()))
+    on_step = _Pulse(keeper, tell, stopped, len(data.train))
+    tell({"event": "start", "epochs": config.epochs, "done": trainer.progress.epoch, "resumed": resumed})
+    meter.start()
+    try:
+        if trainer.progress.epoch < config.epochs:
+            for epoch in trainer.fit(data.train, data.valid, epochs=config.epochs, on_step=on_step):
+                watch.add("train", epoch.train_seconds - carried)
+                watch.add("evaluate", epoch.evaluate_seconds)
+                carried = 0.0
+                meter.sample()
+                tell({"event": "epoch", "epoch": epoch.epoch, "valid": epoch.valid, "loss": epoch.train_loss})
+                if epoch.epoch < config.epochs:
+                    keeper.offer()
+            keeper.keep()
+        with watch.part("evaluate"):
+            record.final = {"test": trainer.evaluate(data.test), "valid": trainer.progress.history[-1].valid}
+        record.status = "ok"
+    except Diverged as error:
+        record.status, record.reason = "diverged", str(error)
+    except MemoryError as error:
+        record.status, record.reason = "out_of_memory", f"out of memory: {str(error) or 'an allocation failed'}"
+    except LabError:
+        raise
+    except Exception as error:  # a bug in a part, perhaps a user's own: this run's end, and nobody else's
+        traceback.print_exc()
+        record.status, record.reason = "failed", f"{type(error).__name__}: {error}"
+    if record.status != "ok":
+        watch.add("train", max(0.0, trainer.progress.seconds - carried))
+    record.history = [epoch.as_dict()["result"] for epoch in trainer.progress.history]
+    record.memory = trainer.memory()
+    record.measured = _measured(config, trainer, watch, meter, resumed, started)
+    if note:
+        record.measured["notes"] = [note]
+    return record
+
+
+class _Pulse:
+    """What happens after each step: a word on how far it is, a checkpoint if it is time, an end if asked for."""
+
+    def __init__(self, keeper: Keeper, tell: Tell, stopped: Callable[[], bool], rows: int) -> None:
+        self._keeper, self._tell, self._stopped, self._rows = keeper, tell, stopped, rows
+        self._told = time.perf_counter()
+
+    def __call__(self, trainer: Trainer) -> None:
+        if self._stopped():
+            self._keeper.keep()
+            raise Busy("stopped as asked, with a checkpoint; run it again to go on")
+        self._keeper.offer()
+        if (now := time.perf_counter()) - self._told >= _TELL_EVERY:
+            self._told = now
+            progress = trainer.progress
+            self._tell({"event": "step", "at": progress.epoch + progress.images / self._rows})
+
+
+def _resume(config: RunConfig, checkpoint: Path | None) -> tuple[Trainer, str | None]:
+    """A trainer as its checkpoint left it, or a new one; a checkpoint that cannot be used is set aside with a note."""
+    trainer = build(config)
+    if checkpoint is None or not checkpoint.exists():
+        return trainer, None
+    try:
+        return trainer.load(checkpoint), None
+    except (DataError, UsageError) as error:
+        aside = checkpoint.with_name(f"{checkpoint.name}.bad")
+        storage.rename(checkpoint, aside)
+        return build(config), f"started anew, since {error} (kept as {aside.name})"
+
+
+def _seconds_of(trainer: Trainer) -> dict[str, float]:
+    history = trainer.progress.history
+    return {
+        "train": sum(epoch.train_seconds for epoch in history) + trainer.progress.seconds,
+        "evaluate": sum(epoch.evaluate_seconds for epoch in history),
+    }
+
+
+def _data_facts(data: Dataset) -> dict[str, Any]:
+    counts = {f"n_{part}": len(getattr(data, part)) for part in ("train", "valid", "test")}
+    facts = {"name": data.name, "digest": data.digest, "source": data.source, "task": data.task}
+    return {**facts, **counts, "n_classes": data.n_classes, "shape": list(data.shape)}
+
+
+def _measured(
+    config: RunConfig, trainer: Trainer, watch: Stopwatch, meter: EnergyMeter, resumed: bool, started: datetime
+) -> dict[str, Any]:
+    epochs = [epoch.as_dict()["measured"] for epoch in trainer.progress.history]
+    rates = sorted(epoch["samples_per_second"] for epoch in epochs)
+    middle = len(rates) // 2
+    peak, peak_missing = process_peak()
+    joules, joules_missing = meter.stop()
+    if resumed:
+        joules, joules_missing = None, "the run was resumed, and its earlier part was not counted"
+    ops = trainer.ops
+    return {
+        "seconds": watch.seconds(),
+        "epochs": epochs,
+        "samples_per_second": (rates[middle] + rates[~middle]) / 2 if rates else None,
+        "process_peak_bytes": peak,
+        "process_peak_missing": peak_missing,
+        "energy_joules": joules,
+        "energy_missing": joules_missing,
+        "resumed": resumed,
+        "environment": environment(
+            threads=config.backend["threads"], device=getattr(ops, "device", ops.name), kernels=ops.name
+        ),
+        "started": started.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
