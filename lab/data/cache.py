@@ -12,7 +12,7 @@ APPLICATION = "ff-lab"
 
 
 def cache_folder(name: str) -> Path:
-    """Return where the files of the data set `name` (or, for "", of all) belong: in LAB_DATA or the platform's cache."""
+    """Return where the data set `name` (or, for "", each one) is kept: under LAB_DATA or in the platform's cache."""
     if root := os.environ.get("LAB_DATA"):
         return Path(root).expanduser().absolute() / name
     import platformdirs  # which pooch builds on; pooch itself takes longer to import

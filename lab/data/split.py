@@ -94,7 +94,7 @@ def split_parts(name: str, parts: Parts, valid: float | None = None, limit: int 
     names = parts.classes or tuple(str(c) for c in classes)
     facts = {
         "rule": RULE,
-        "contents": contents_digest(parts),
+        "contents": parts.digest or contents_digest({"train": train, **official}),
         "rows": [len(pairs[part][0]) for part in ("train", "valid", "test")],
         "carved": {part: len(index) for part, index in rows.items()},
         "scale": scale,

@@ -1,9 +1,9 @@
-"""Three small data sets that come with scikit-learn: nothing to fetch, seconds to train."""
+"""Three small data sets that come with scikit-learn: nothing to fetch, seconds to train.
+
+It is imported when one of them is asked for, because that takes longer than all of `import lab`.
+"""
 
 from __future__ import annotations
-
-import importlib
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +18,9 @@ SOURCE = "bundled with scikit-learn"
 )
 def digits() -> Parts:
     """Return 1,797 images (1, 8, 8) of ten handwritten digits with 17 grey levels, which scale 1/16 maps to 0 .. 1."""
-    bunch = _bundled("load_digits")
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
     return Parts(
         train=(bunch.images.astype(np.uint8)[:, None], bunch.target),
         n_classes=10,
@@ -34,7 +36,9 @@ def diabetes() -> Parts:
 
     Taken unscaled and then standardised by the training rows: scikit-learn's own scaling uses the test rows too.
     """
-    bunch = _bundled("load_diabetes", scaled=False)
+    from sklearn.datasets import load_diabetes
+
+    bunch = load_diabetes(scaled=False)
     return Parts(train=(bunch.data, bunch.target), n_classes=0, standardise=True, source=SOURCE)
 
 
@@ -47,7 +51,9 @@ def breast_cancer() -> Parts:
     Each measurement is standardised by its mean and deviation over the training rows alone, so neither valid nor test
     rows leak into what is trained on.
     """
-    bunch = _bundled("load_breast_cancer")
+    from sklearn.datasets import load_breast_cancer
+
+    bunch = load_breast_cancer()
     return Parts(
         train=(bunch.data, bunch.target),
         n_classes=2,
@@ -55,8 +61,3 @@ def breast_cancer() -> Parts:
         standardise=True,
         source=SOURCE,
     )
-
-
-def _bundled(loader: str, **options: bool) -> Any:
-    datasets = importlib.import_module("sklearn.datasets")  # here, because it takes longer than all of `import lab`
-    return getattr(datasets, loader)(**options)
