@@ -35,7 +35,7 @@ class CupyBackend(Backend):
         self._hook.__enter__()  # for the life of the backend: what is freed later must be seen as well
 
     def empty(self, shape: Shape, dtype: npt.DTypeLike | None = None, kind: str | None = None) -> Array:
-        self._hook.kind = kind or self.usage.kind
+        self._hook.kind = self.usage.kind_of(kind)
         out = self.xp.empty(shape, self.dtype if dtype is None else dtype)
         self._hook.kind = "workspace"
         return out  # type: ignore[no-any-return]

@@ -31,6 +31,7 @@ class Usage:
         self.total = 0
         self.place = "set-up"
         self.kind = "activations"
+        self._every = False
         self.reset_peak()
 
     def reset_peak(self) -> None:
@@ -48,15 +49,19 @@ class Usage:
         if self.total > self.peak_total:
             self.peak_total, self.peak_at, self.at_peak = self.total, self.place, dict(self.live)
 
+    def kind_of(self, kind: str | None) -> str:
+        """What an array asked for as `kind` counts as, here and now."""
+        return self.kind if kind is None or self._every else kind
+
     @contextmanager
-    def during(self, place: str, kind: str | None = None) -> Iterator[None]:
-        """Name what happens inside: `place` labels the peak, `kind` is what unlabelled arrays count as."""
-        before = self.place, self.kind
-        self.place, self.kind = place, kind or self.kind
+    def during(self, place: str, kind: str | None = None, *, every: bool = False) -> Iterator[None]:
+        """Name what happens inside: `place` labels the peak, `kind` is what unlabelled (or `every`) arrays are."""
+        before = self.place, self.kind, self._every
+        self.place, self.kind, self._every = place, kind or self.kind, every
         try:
             yield
         finally:
-            self.place, self.kind = before
+            self.place, self.kind, self._every = before
 
 
 class _Lease:
@@ -90,7 +95,7 @@ class Pool:
         else:
             self.fresh += 1
             raw = _aligned(nbytes)
-        kind = kind or self.usage.kind
+        kind = self.usage.kind_of(kind)
         self.usage.add(kind, nbytes)
         return np.asarray(_Lease(self, raw, shape, dtype.str, kind))
 

@@ -196,7 +196,7 @@ class Trainer:
         """
         self._check_built()
         self._check_split(split)
-        with self._limited(), self.ops.usage.during("evaluation", "readout"):
+        with self._limited(), self.ops.usage.during("evaluation", "readout", every=True):
             return self._evaluate(split)
 
     def _evaluate(self, split: Split) -> dict[str, Any]:
@@ -216,7 +216,7 @@ class Trainer:
         x = np.asarray(x)
         if x.shape[1:] != self.in_shape:
             raise UsageError(f"rows have shape {x.shape[1:]}, but the network was built for {self.in_shape}")
-        with self._limited(), self.ops.usage.during("prediction", "readout"):
+        with self._limited(), self.ops.usage.during("prediction", "readout", every=True):
             parts = [self._answer(images) for _, images in self._chunks(x, self.scale)]
         return np.concatenate(parts) if parts else np.zeros((0, self.n_outputs), self.ops.dtype)
 
@@ -242,6 +242,7 @@ class Trainer:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint atomically: all state, so that `load` and `fit` end as an uninterrupted run would."""
+        self._check_built()
         states.save(self, Path(path))
 
     def load(self, path: str | os.PathLike[str]) -> Self:

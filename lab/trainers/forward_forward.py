@@ -85,6 +85,8 @@ class ForwardForwardTrainer(Trainer):
 
     # -- building ------------------------------------------------------------------------------------------------
     def _labelled(self) -> bool:
+        if not self.network.blocks:
+            raise UsageError(f"{self.network.label} has no hidden block to ask for goodness; use an mlp, or backprop")
         return True
 
     def _check_task(self) -> None:
@@ -95,8 +97,6 @@ class ForwardForwardTrainer(Trainer):
 
     def _start(self) -> None:
         network = self.network
-        if not network.blocks:
-            raise UsageError(f"{network.label} has no hidden block to ask for goodness; use an mlp, or backprop")
         self._counted = {block.name for block in self.readout.counted(network)}
         self._optimizers = {block.name: self.optimizer.start(block.params, self.ops) for block in network.blocks}
         self._objectives = {block.name: self.objective.start(block.shape, self.ops) for block in network.blocks}
@@ -135,7 +135,7 @@ class ForwardForwardTrainer(Trainer):
         assert label is not None
         probabilities = None
         if self.readout.head != "none":
-            with self.ops.usage.during("readout", "readout"):
+            with self.ops.usage.during("readout", "readout", every=True):
                 neutral = label.embed(images, [label.neutral(len(images), self.ops)], self.ops)
                 probabilities, loss = self._head.learn(neutral, target, ctx, rate)
                 del neutral

@@ -59,7 +59,7 @@ _ALL = "all blocks"
 class SoftmaxHead:
     """Softmax on the normalised activities n_l of the counted blocks: p = softmax(sum_l n_l V_l), no bias.
 
-    V = 0 at first. Gradient of the mean cross-entropy: dV_l = n_l^T (p - t) / N. It reaches the head alone, never a block.
+    V = 0 at first. Gradient of the mean cross-entropy: dV_l = n_l^T (p - t) / N. It reaches no block.
     """
 
     def __init__(self, options: Readout, network: Network, ops: Backend) -> None:
