@@ -38,7 +38,7 @@ def read_npz(path: Path) -> Parts:
         raise DataError(f"{path} does not exist; correct the path") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}; correct the path or its rights") from error
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, struct.error) as error:
         raise DataError(f"{path} is damaged or no .npz file ({error}); write it again with np.savez") from None
 
     def pair(part: str) -> Pair | None:
@@ -101,19 +101,23 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDAr
             data = file.read(left)
             if len(data) != left or file.read(1):
                 raise DataError(f"{what} is cut off after {len(data)} of {left} bytes; write it again with np.savez")
-    except (ValueError, SyntaxError, EOFError, RecursionError, struct.error, zlib.error, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"{what} is damaged ({str(error).splitlines()[0][:120]}); write it again with np.savez"
-        ) from None
+    except (ValueError, EOFError, struct.error, zlib.error, zipfile.BadZipFile) as error:
+        raise DataError(f"{what} is damaged ({str(error)[:120]}); write it again with np.savez") from None
     except (RuntimeError, NotImplementedError) as error:
-        raise DataError(f"{what} cannot be unpacked ({error}); write it again with np.savez") from None
+        raise DataError(f"{what} cannot be unpacked ({str(error)[:120]}); write it again with np.savez") from None
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(file, max_header_size=HEADER)
-    if version == (2, 0):
-        return np.lib.format.read_array_header_2_0(file, max_header_size=HEADER)
+    """Return shape, whether in Fortran order, and dtype. Raises ValueError."""
+    try:
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            return np.lib.format.read_array_header_1_0(file, max_header_size=HEADER)
+        if version == (2, 0):
+            return np.lib.format.read_array_header_2_0(file, max_header_size=HEADER)
+    except (OSError, zlib.error, zipfile.BadZipFile):
+        raise
+    except Exception as error:  # numpy reads the header as a Python literal, which can fail in a dozen ways
+        raise ValueError(f"its header is none: {str(error).partition(chr(10))[0]}") from None
     raise ValueError(f"version {version} of the .npy format is unknown")
