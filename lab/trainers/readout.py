@@ -53,9 +53,6 @@ class Readout:
         return [network.blocks[b - 1] for b in sorted(set(self.blocks))]
 
 
-_ALL = "all blocks"
-
-
 class SoftmaxHead:
     """Softmax on the normalised activities n_l of the counted blocks: p = softmax(sum_l n_l V_l), no bias.
 
@@ -83,33 +80,36 @@ class SoftmaxHead:
 
     def probabilities(self, images: Array, ctx: Ctx) -> Array:
         """(N, K) for images that carry the neutral label: one forward pass, nothing kept."""
-        logits: dict[str, Array] = {}
+        total: Array | None = None
         for name, n in self._activities(images, ctx):
-            self._add(logits, name, self.ops.affine(n, self.weights[name], None))
-        return self._finish(logits)
+            total = self._add(total, self.ops.affine(n, self.weights[name], None))
+        return self._finish(total)
 
     def learn(self, images: Array, target: Array, ctx: Ctx, gain: float) -> tuple[Array, Array]:
         """One update from images that carry the neutral label; returns probabilities before it, and the mean loss."""
-        logits: dict[str, Array] = {}
+        total: Array | None = None
         kept: dict[str, Array] = {}
         grads: dict[str, Array] = {}
         losses = []
         for name, n in self._activities(images, ctx):
-            own = self.ops.affine(n, self.weights[name], None)
-            if self.options.head == "per_block":
-                loss, d = self._loss(own, target, self.ops)
+            logits = self.ops.affine(n, self.weights[name], None)
+            if self._apart:
+                loss, d = self._loss(logits, target, self.ops)
                 losses.append(loss)
                 grads[name] = self._gradient(name, n, d)
             elif self.options.head == "stored":
                 kept[name] = n
-            self._add(logits, name, own)
-        if not losses:
-            loss, d = self._loss(logits[_ALL], target, self.ops)
+            total = self._add(total, logits)
+            del logits, n
+        if not self._apart:
+            assert total is not None
+            loss, d = self._loss(total, target, self.ops)
             losses.append(loss)
             again = self._activities(images, ctx) if self.options.head == "recomputed" else iter(kept.items())
-            grads = {name: self._gradient(name, n, d) for name, n in again}
+            for name, n in again:
+                grads[name] = self._gradient(name, n, d)
         self.optimizer.step(self.weights, grads, self.state, self.ops, gain)
-        return self._finish(logits), sum(losses[1:], losses[0]) / len(losses)
+        return self._finish(total), sum(losses[1:], losses[0]) / len(losses)
 
     def softmax(self, scores: Array) -> Array:
         """Softmax over the last axis."""
@@ -120,22 +120,21 @@ class SoftmaxHead:
             if block.name in self.blocks:
                 yield block.name, n.reshape(len(n), prod(block.shape))
 
-    def _add(self, logits: dict[str, Array], name: str, own: Array) -> None:
-        """Logits are summed over blocks, or stay apart where every block has its own softmax."""
-        key = name if self.options.head == "per_block" else _ALL
-        if key in logits:
-            logits[key] += own
-        else:
-            logits[key] = own
+    @property
+    def _apart(self) -> bool:
+        return self.options.head == "per_block"
+
+    def _add(self, total: Array | None, logits: Array) -> Array:
+        """Logits are summed over blocks; probabilities are, where every block has its own softmax."""
+        own = self.softmax(logits) if self._apart else logits
+        if total is None:
+            return own
+        total += own
+        return total
+
+    def _finish(self, total: Array | None) -> Array:
+        assert total is not None
+        return total / len(self.blocks) if self._apart else self.softmax(total)
 
     def _gradient(self, name: str, n: Array, d: Array) -> Array:
         return self.ops.affine_backward(n, self.weights[name], d, bias=False, need_dx=False)[1]
-
-    def _finish(self, logits: dict[str, Array]) -> Array:
-        """The mean over the softmaxes: of one, or of one a block."""
-        parts = [self._loss.probabilities(value, self.ops) for value in logits.values()]
-        total = parts[0]
-        for part in parts[1:]:
-            total += part
-        total /= len(parts)
-        return total

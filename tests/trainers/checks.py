@@ -41,7 +41,7 @@ def check_recipe(depth: int = 3, steps: int = 4, passes: Any = "joint", head: An
     oracle = Recipe(
         [params[k] for k in params if k.endswith("W")],
         [params[k] for k in params if k.endswith("b")],
-        [v for v in trainer._head.weights.values()],
+        list(trainer._head.weights.values()),
         epochs=3,
     )
     trainer._start_epoch(epoch=2, epochs=3, n=7 * steps)
