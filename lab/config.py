@@ -73,8 +73,12 @@ class RunConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, as plain values that `parse` takes back."""
+        return {**self.resolved(), **self.how()}
+
+    def how(self) -> dict[str, Any]:
+        """What does not affect the result."""
         rest = {key: getattr(self, key) for key in ("runs", "name", "progress", "timeout")}
-        return {**self.resolved(), **rest, "imports": list(self.imports)}
+        return {**rest, "imports": list(self.imports)}
 
     @property
     def epochs(self) -> int:

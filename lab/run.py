@@ -163,6 +163,7 @@ def _measured(
     if resumed:
         joules, joules_missing = None, "the run was resumed, and its earlier part was not counted"
     ops = trainer.ops
+    device = "cpu" if ops.name == "numpy" else getattr(ops, "device", ops.name)
     return {
         "seconds": watch.seconds(),
         "epochs": epochs,
@@ -172,9 +173,7 @@ def _measured(
         "energy_joules": joules,
         "energy_missing": joules_missing,
         "resumed": resumed,
-        "environment": environment(
-            threads=config.backend["threads"], device=getattr(ops, "device", ops.name), kernels=ops.name
-        ),
+        "environment": environment(threads=config.backend["threads"], device=device, kernels=ops.name),
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -51,7 +51,7 @@ class RunRecord:
     def as_dict(self) -> dict[str, Any]:
         """The JSON object; a number that is not finite becomes null, which every JSON reader understands."""
         found: dict[str, Any] = _finite(asdict(self))
-        return found
+        return {"schema": found.pop("schema"), **found}
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write it to `path` atomically: the file's existence says that the run has ended."""

@@ -1,12 +1,12 @@
 """The store: one folder a run under `runs/`, named by the run's id.
 
-    runs/<id>/config.json              what was asked for; written before the run starts
-    runs/<id>/checkpoint.safetensors   where training stands; the final weights when it has ended
-    runs/<id>/record.json              what came out; exists exactly when the run has ended
-    runs/<id>/record-1.json ...        records of earlier tries that failed
-    runs/<id>/log.txt                  what the worker printed
-    runs/<id>/lock                     held by the worker, by the kernel, for as long as it lives
-    runs/sweeps/<name>/                which runs belong to a sweep
+runs/<id>/config.json              what was asked for; written before the run starts
+runs/<id>/checkpoint.safetensors   where training stands; the final weights when it has ended
+runs/<id>/record.json              what came out; exists exactly when the run has ended
+runs/<id>/record-1.json ...        records of earlier tries that failed
+runs/<id>/log.txt                  what the worker printed
+runs/<id>/lock                     held by the worker, by the kernel, for as long as it lives
+runs/sweeps/<name>/                which runs belong to a sweep
 """
 
 from __future__ import annotations

@@ -1,0 +1,247 @@
+"""One run from the parent's side: name it, skip it if it is done, else start its worker and record how that ended."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import __version__
+from lab.config import RunConfig
+from lab.errors import Busy, LabError
+from lab.record import storage
+from lab.record.record import EXIT_CODES, SETTLED, RunRecord, run_id
+from lab.record.store import RunFolder, Store
+from lab.sweep.screen import Screen, duration, score
+
+_GRACE = 20.0  # seconds a worker has for its last checkpoint once its time is up
+_POLL = 0.5
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended for whoever asked: a record's status, or "refused" (wrong config or data) or "stopped"."""
+
+    run_id: str
+    status: str
+    reason: str | None = None
+    exit_code: int = 0
+    record: RunRecord | None = None
+
+
+@functools.lru_cache(maxsize=64)
+def _digest(name: str, valid: float | None, limit: int | None, counted: str) -> str:
+    from lab.data import load_dataset
+
+    return load_dataset(name, valid=valid, limit=limit).digest
+
+
+def name_run(config: RunConfig) -> str:
+    """The id of the run that a config asks for; loads the data to see its contents, once in this process for each."""
+    data = config.data
+    # valid=1 and valid=1.0 are equal keys with different meanings, so the cache is told how they are written.
+    return run_id(
+        config.resolved(), _digest(data["name"], data["valid"], data["limit"], f"{data['valid']!r} {data['limit']!r}")
+    )
+
+
+def launch(config: RunConfig, screen: Screen, *, place: str = "run", more: str = "", keep: bool = False) -> Outcome:
+    """Make the run unless it is done; returns when it has ended. `more` is shown on its line.
+
+    keep: a run that is refused (a network that does not fit the data) leaves a record that says so, as a sweep needs;
+    else nothing is left of it. Raises StorageError where the run folder cannot be written.
+    """
+    name = name_run(config)
+    folder = Store(config.runs).run(name)
+    title = "  ".join(part for part in (headline(config), more, f"({name[:8]})") if part)
+    record = folder.record()
+    if record is not None and record.status in SETTLED:
+        version = "" if record.code_version == __version__ else f" by version {record.code_version}"
+        screen.line(f"{place}  {title}  {record.status}  {_result(record)}  (done already{version})")
+        return Outcome(name, record.status, record.reason, record.exit_code, record)
+    screen.begin(place, title)
+    folder.write_config(name, config.as_dict())
+    began = time.monotonic()
+    while True:
+        worker = _Worker(folder, config.timeout)
+        code, error = worker.follow(screen)
+        if error is not None and error.get("kind") == Busy.__name__ and not worker.started:
+            screen.line(f"      {folder.path} is being made by another process; waiting for it")
+            while folder.busy():
+                time.sleep(_POLL)
+        else:
+            break
+    record = _current(folder, began_with=record)
+    if record is None:
+        outcome = _without_record(config, name, folder, worker, code, error, keep)
+    else:
+        outcome = Outcome(name, record.status, record.reason, record.exit_code, record)
+    words = _result(outcome.record) if outcome.status == "ok" else outcome.reason or ""
+    screen.end(outcome.status, f"{words}  {duration(time.monotonic() - began)}" if outcome.status == "ok" else words)
+    return outcome
+
+
+def headline(config: RunConfig) -> str:
+    """A run in a line: "backprop  mlp 3x500  mnist  seed 0"."""
+    model = config.model
+    shape = f" {model['depth']}x{model['width']}" if {"depth", "width"} <= model.keys() else ""
+    return f"{config.trainer['name']}  {model['name']}{shape}  {Path(config.data['name']).stem}  seed {config.seed}"
+
+
+class _Worker:
+    """The worker process of one run, in a session of its own: only this process decides when it stops."""
+
+    def __init__(self, folder: RunFolder, timeout: float | None) -> None:
+        self.started = self.stopped = self.timed_out = False
+        storage.make_folder(folder.path)
+        with open(folder.log, "ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "lab.sweep.worker", str(folder.path)],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=_environment(),
+                start_new_session=True,
+            )  # fmt: skip
+        self._timers = [] if timeout is None else [threading.Timer(timeout, self._time_is_up)]
+
+    def follow(self, screen: Screen) -> tuple[int, dict[str, Any] | None]:
+        """Show what the worker tells until it ends. Returns its exit status and its error, if it told one."""
+        error: dict[str, Any] | None = None
+        assert self._process.stdout is not None
+        with self._forwarded_signals(screen), self._process.stdout as lines:
+            for timer in self._timers:
+                timer.start()
+            try:
+                for line in lines:
+                    event = _parsed(line)
+                    if event.get("event") == "error":
+                        error = event
+                    elif event:
+                        self.started = True
+                        screen.event(event)
+                return self._process.wait(), error
+            finally:
+                for timer in self._timers:
+                    timer.cancel()
+                if self._process.poll() is None:
+                    self._process.kill()
+                    self._process.wait()
+
+    def _time_is_up(self) -> None:
+        self.timed_out = True
+        self._signal(signal.SIGTERM)
+        last = threading.Timer(_GRACE, self._signal, [signal.SIGKILL])
+        last.daemon = True
+        self._timers.append(last)
+        last.start()
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    @contextmanager
+    def _forwarded_signals(self, screen: Screen) -> Iterator[None]:
+        """The first Ctrl-C or SIGTERM lets the worker write a checkpoint and stop; the second one kills it."""
+
+        def forward(number: int, frame: object) -> None:
+            if self.stopped:
+                self._signal(signal.SIGKILL)
+                return
+            self.stopped = True
+            screen.line("stopping after a checkpoint; once more to stop at once")
+            self._signal(signal.SIGTERM)
+
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _current(folder: RunFolder, began_with: RunRecord | None) -> RunRecord | None:
+    """The record that the worker left; not the failed one of an earlier try, which it may not have come to replace."""
+    record = folder.record()
+    if record is not None and began_with is not None and record == began_with:
+        return None
+    return record
+
+
+def _without_record(
+    config: RunConfig,
+    name: str,
+    folder: RunFolder,
+    worker: _Worker,
+    code: int,
+    error: dict[str, Any] | None,
+    keep: bool,
+) -> Outcome:
+    """What to make of a worker that ended without a record."""
+    if worker.timed_out:
+        reason = f"not done after {config.timeout:g} s"
+        return _write_down(config, name, folder, "timeout", reason, EXIT_CODES["timeout"])
+    if worker.stopped:
+        return Outcome(name, "stopped", "run it again to go on from its checkpoint", Busy.exit_code)
+    if error is not None:
+        reason = str(error.get("text"))
+        if keep:
+            return _write_down(config, name, folder, "failed", reason, code)
+        folder.discard()
+        return Outcome(name, "refused", reason, code)
+    if code < 0:
+        signalled = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        hint = " (out of memory?)" if signalled == "SIGKILL" else ""
+        reason = f"its process was killed by {signalled}{hint}; see {folder.log}"
+    else:
+        reason = f"its process ended with status {code} before the run did; see {folder.log}"
+    return _write_down(config, name, folder, "failed", reason, 1)
+
+
+def _write_down(config: RunConfig, name: str, folder: RunFolder, status: Any, reason: str, code: int) -> Outcome:
+    record = RunRecord(name, config.resolved(), status=status, reason=reason, code_version=__version__)
+    with folder.lock():
+        if folder.record() is not None:
+            folder.set_record_aside()
+        record.write(folder.record_path)
+    return Outcome(name, status, reason, code, record)
+
+
+def _environment() -> dict[str, str]:
+    """The parent's, with this very package importable in the child wherever it was started from."""
+    home = str(Path(__file__).resolve().parents[2])
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if "site-packages" in home or home in paths:
+        return dict(os.environ)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([home, *(path for path in paths if path)])}
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
+def _result(record: RunRecord | None) -> str:
+    if record is None:
+        return ""
+    if record.status != "ok":
+        return record.reason or ""
+    return score(record.final.get("test", {}), "test")
+
+
+def refused(error: LabError, run: str = "") -> Outcome:
+    """The outcome of a run that could not even be named."""
+    return Outcome(run, "refused", str(error), error.exit_code)

@@ -1,0 +1,91 @@
+"""The plan of a sweep: which runs belong to it, written before the first of them starts.
+
+runs/sweeps/<name>-<8 digits>/sweep.json; the digits are taken from the runs' ids, so asking for the same sweep again
+leads to the same folder, which then holds its report as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.config import RunConfig
+from lab.errors import DataError, UsageError
+from lab.record import storage
+from lab.sweep.launch import name_run
+
+SCHEMA = 1
+_ALWAYS_SHOWN = ("trainer", "model", "data", "seed", "model.depth", "model.width")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of a plan: its id, its config (what changes the result, and what does not), its overrides."""
+
+    run_id: str
+    config: dict[str, Any]
+    how: dict[str, Any]
+    overrides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All runs of a sweep, in the order in which they are made."""
+
+    name: str
+    runs_folder: Path
+    runs: tuple[Planned, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where the sweep keeps its plan and its report."""
+        ids = "\n".join(run.run_id for run in self.runs)
+        return self.runs_folder / "sweeps" / f"{self.name}-{hashlib.sha256(ids.encode()).hexdigest()[:8]}"
+
+    def write(self) -> None:
+        """Write it into its folder."""
+        storage.make_folder(self.folder)
+        runs = [asdict(run) for run in self.runs]
+        storage.write_json_atomic(self.folder / "sweep.json", {"schema": SCHEMA, "name": self.name, "runs": runs})
+
+    def expected(self) -> list[dict[str, Any]]:
+        """What a report is told to expect: each run once, though two jobs may ask for the same one."""
+        return [{"run_id": run.run_id, "config": run.config} for run in {r.run_id: r for r in self.runs}.values()]
+
+    def differences(self, index: int) -> str:
+        """The overrides of run `index` that not all runs share and that a run's line does not show anyway."""
+        shared = set.intersection(*(set(run.overrides) for run in self.runs))
+        own = [override for override in self.runs[index].overrides if override not in shared]
+        return " ".join(o for o in own if o.split("=")[0].lstrip("+") not in _ALWAYS_SHOWN)
+
+
+def make_plan(name: str, runs_folder: str, jobs: Sequence[tuple[RunConfig, Sequence[str]]]) -> Plan:
+    """The plan for configs and the overrides that lead to each; a run's id needs its data, so that is looked at now.
+
+    Raises UsageError and DataError where a config or its data is wrong: a sweep is refused before it starts.
+    """
+    if not name or not name.isprintable() or name.startswith(".") or os.path.basename(name) != name or "\\" in name:
+        raise UsageError(f"name={name!r} cannot name a folder; use letters, digits, _ and -")
+    runs = tuple(
+        Planned(name_run(config), config.resolved(), config.how(), tuple(overrides)) for config, overrides in jobs
+    )
+    return Plan(name, Path(runs_folder), runs)
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan in a sweep's folder. Raises DataError where it is damaged or of another version."""
+    path = folder / "sweep.json"
+    found = storage.read_json(path)
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+        raise DataError(f"{path} is no plan that this version reads; ask for the sweep again")
+    try:
+        runs = tuple(
+            Planned(run["run_id"], run["config"], run["how"], tuple(run["overrides"])) for run in found["runs"]
+        )
+        return Plan(str(found["name"]), folder.parent.parent, runs)
+    except (KeyError, TypeError):
+        raise DataError(f"{path} is damaged; ask for the sweep again") from None
