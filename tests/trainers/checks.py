@@ -42,15 +42,15 @@ def check_recipe(depth: int = 3, steps: int = 4, passes: Any = "joint", head: An
         [params[k] for k in params if k.endswith("W")],
         [params[k] for k in params if k.endswith("b")],
         list(trainer._head.weights.values()),
-        epochs=3,
+        epochs=5,
     )
-    trainer._start_epoch(epoch=2, epochs=3, n=7 * steps)
+    trainer._start_epoch(epoch=4, epochs=5, n=7 * steps)
     for step in range(steps):
         x, y = images(7, seed=step)
         draws = trainer._draws[7 * step : 7 * step + 7]
         ctx = Ctx(trainer.ops, Noise(0, step), train=True, keep=True)
-        seen = trainer._step(x, y, np.arange(7), step, oracle_gain(2, 3), ctx)
-        want = oracle.step(x, y, draws, epoch=2)
+        seen = trainer._step(x, y, np.arange(7), step, oracle_gain(4, 5), ctx)
+        want = oracle.step(x, y, draws, epoch=4)
         for i, block in enumerate(trainer.network.blocks):
             loss = (want["positive_losses"][i].sum() + want["negative_losses"][i].sum()) / 7
             assert_close(np.asarray(seen[f"{block.name}/loss"]), np.asarray(loss), f"{block.name} loss", 1e-11)
