@@ -72,16 +72,19 @@ def launch(config: RunConfig, screen: Screen, *, place: str = "run", more: str =
     screen.begin(place, title)
     folder.write_config(name, config.as_dict())
     began = time.monotonic()
+    before = record
     while True:
         worker = _Worker(folder, config.timeout)
         code, error = worker.follow(screen)
-        if error is not None and error.get("kind") == Busy.__name__ and not worker.started:
-            screen.line(f"      {folder.path} is being made by another process; waiting for it")
-            while folder.busy():
-                time.sleep(_POLL)
-        else:
+        record = _new_record(folder, before)
+        if record is not None or worker.started or error is None or error.get("kind") != Busy.__name__:
             break
-    record = _current(folder, began_with=record)
+        screen.line(f"{' ' * len(place)}  another process is making it; waiting for its end")
+        while folder.busy():
+            time.sleep(_POLL)
+        record = _new_record(folder, before)
+        if record is not None:
+            break
     if record is None:
         outcome = _without_record(config, name, folder, worker, code, error, keep)
     else:
@@ -170,12 +173,10 @@ class _Worker:
                 signal.signal(number, handler)
 
 
-def _current(folder: RunFolder, began_with: RunRecord | None) -> RunRecord | None:
-    """The record that the worker left; not the failed one of an earlier try, which it may not have come to replace."""
+def _new_record(folder: RunFolder, before: RunRecord | None) -> RunRecord | None:
+    """The record that a worker left; not the failed one of an earlier try, which it may not have come to replace."""
     record = folder.record()
-    if record is not None and began_with is not None and record == began_with:
-        return None
-    return record
+    return None if record == before else record
 
 
 def _without_record(
@@ -211,7 +212,10 @@ def _without_record(
 def _write_down(config: RunConfig, name: str, folder: RunFolder, status: Any, reason: str, code: int) -> Outcome:
     record = RunRecord(name, config.resolved(), status=status, reason=reason, code_version=__version__)
     with folder.lock():
-        if folder.record() is not None:
+        before = folder.record()
+        if before is not None and (before.status, before.reason) == (status, reason):
+            return Outcome(name, status, reason, code, before)
+        if before is not None:
             folder.set_record_aside()
         record.write(folder.record_path)
     return Outcome(name, status, reason, code, record)

@@ -50,13 +50,11 @@ def _work(folder: RunFolder, run_id: str, raw: Mapping[str, Any], channel: Chann
     from lab.run import run
 
     with folder.lock():
-        record = folder.record()
-        if record is not None and record.status in SETTLED:
-            return record.exit_code
+        before = folder.record()
+        if before is not None and before.status in SETTLED:
+            return before.exit_code
         config = parse(raw)
         storage.clear_temporaries(folder.path)
-        if record is not None:
-            folder.set_record_aside()
         record = run(
             config,
             named=run_id,
@@ -64,6 +62,8 @@ def _work(folder: RunFolder, run_id: str, raw: Mapping[str, Any], channel: Chann
             tell=channel.tell,
             stopped=lambda: stop.asked or channel.broken,
         )
+        if before is not None:
+            folder.set_record_aside()
         record.write(folder.record_path)
     return record.exit_code
 

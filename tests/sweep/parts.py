@@ -1,0 +1,50 @@
+"""A trainer that meets with trouble, as told by the environment, so that a config's run id is the same with and without."""
+
+import os
+import signal
+import time
+from typing import Any
+
+from lab.data.dataset import Split
+from lab.registry import register
+from lab.trainers import BackpropTrainer
+
+VARIABLE = "LAB_TEST_TROUBLE"  # "kill@13": SIGKILL after step 13; "kill@test": when the test rows are opened
+
+
+def meet(place: str) -> None:
+    """Do what the environment says for this place."""
+    what, _, where = os.environ.get(VARIABLE, "").partition("@")
+    if where != place:
+        return
+    if what == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "segfault":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if what == "exit":
+        os._exit(3)
+    if what == "memory":
+        raise MemoryError("Unable to allocate 1.00 EiB")
+    if what == "raise":
+        raise ZeroDivisionError("a part of the user's own is wrong")
+    if what == "hang":
+        time.sleep(60)
+    if what == "print":
+        print('{"event": "epoch", "epoch": 99}')  # must not be taken for progress
+
+
+@register("trainer", "troubled")
+class Troubled(BackpropTrainer):
+    """Backprop that may end badly."""
+
+    def _step(self, *arguments: Any) -> Any:
+        seen = super()._step(*arguments)
+        meet(str(self.progress.step + 1))
+        if os.environ.get("LAB_TEST_SLOW"):
+            time.sleep(float(os.environ["LAB_TEST_SLOW"]))
+        return seen
+
+    def _evaluate(self, split: Split) -> dict[str, Any]:
+        if split.name.endswith("(test)"):
+            meet("test")
+        return super()._evaluate(split)
