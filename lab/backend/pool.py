@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 KINDS = ("weights", "gradients", "optimizer", "activations", "readout", "workspace", "data")
 _ALIGN = 64  # bytes: one cache line, and the widest vector registers
+
+# the memory, the aligned address in it, the bytes from there on; the address is asked for once, for asking is slow
+_Raw: TypeAlias = tuple[npt.NDArray[np.uint8], int, int]
 
 
 class Usage:
@@ -69,9 +72,9 @@ class _Lease:
 
     __slots__ = ("__array_interface__", "_kind", "_pool", "_raw")
 
-    def __init__(self, pool: Pool, raw: npt.NDArray[np.uint8], shape: tuple[int, ...], typestr: str, kind: str) -> None:
+    def __init__(self, pool: Pool, raw: _Raw, shape: tuple[int, ...], typestr: str, kind: str) -> None:
         self._pool, self._raw, self._kind = pool, raw, kind
-        self.__array_interface__ = {"data": (raw.ctypes.data, False), "shape": shape, "typestr": typestr, "version": 3}
+        self.__array_interface__ = {"data": (raw[1], False), "shape": shape, "typestr": typestr, "version": 3}
 
     def __del__(self) -> None:
         self._pool._take_back(self._raw, self._kind)
@@ -83,7 +86,7 @@ class Pool:
     def __init__(self) -> None:
         self.usage = Usage()
         self.fresh = 0
-        self._free: dict[int, list[npt.NDArray[np.uint8]]] = {}
+        self._free: dict[int, list[_Raw]] = {}
 
     def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike, kind: str | None = None) -> npt.NDArray[Any]:
         """An uninitialised C-ordered array over a pooled buffer, counted under `kind`."""
@@ -103,12 +106,12 @@ class Pool:
         """Give the buffers that wait for reuse back to the system."""
         self._free.clear()
 
-    def _take_back(self, raw: npt.NDArray[np.uint8], kind: str) -> None:
-        self.usage.add(kind, -raw.nbytes)
-        self._free.setdefault(raw.nbytes, []).append(raw)
+    def _take_back(self, raw: _Raw, kind: str) -> None:
+        nbytes = raw[2]
+        self.usage.add(kind, -nbytes)
+        self._free.setdefault(nbytes, []).append(raw)
 
 
-def _aligned(nbytes: int) -> npt.NDArray[np.uint8]:
-    raw = np.empty(nbytes + _ALIGN, np.uint8)
-    start = -raw.ctypes.data % _ALIGN
-    return raw[start : start + nbytes]
+def _aligned(nbytes: int) -> _Raw:
+    memory = np.empty(nbytes + _ALIGN, np.uint8)
+    return memory, -(-memory.ctypes.data // _ALIGN) * _ALIGN, nbytes
