@@ -77,7 +77,7 @@ def _unknown_key(key: str, arguments: Sequence[str], config_folder: Path) -> str
     elsewhere = [f"{group}.{last}" for group, part in config.items() if isinstance(part, dict) and last in part]
     choices = [f"{parent}.{name}" if parent else name for name in node]
     if elsewhere and not parent:
-        return f"unknown option {key!r}; did you mean {' or '.join(elsewhere)}? Valid: {', '.join(sorted(choices))}"
+        return f"unknown option {key!r}: did you mean {' or '.join(elsewhere)}? valid: {', '.join(sorted(choices))}"
     return unknown("option", key, choices)
 
 

@@ -6,7 +6,7 @@ import inspect
 import math
 import types
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from lab.errors import UsageError
@@ -27,7 +27,8 @@ class Option:
 
 def options(part: Callable[..., Any], leave_out: Collection[str] = ()) -> dict[str, Option]:
     """The options of a part in the order of its signature, but for those that someone else fills in."""
-    hints = get_type_hints(part.__init__ if inspect.isclass(part) else part)
+    # A dataclass's own hints: those of its __init__ would be looked up in its module, inherited fields' ones too.
+    hints = get_type_hints(part.__init__ if inspect.isclass(part) and not is_dataclass(part) else part)
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return {
         name: Option(name, hints.get(name, Any), parameter.default)

@@ -59,7 +59,7 @@ def test_any_failed_operation_keeps_the_old_contents(
     storage.write_atomic(path, b"old contents")
     failing = Failing(number, error)
     monkeypatch.setattr(storage, "disk", failing)
-    with pytest.raises(StorageError, match="a.bin") as caught:
+    with pytest.raises(StorageError, match=r"a\.bin") as caught:
         storage.write_atomic(path, b"new contents")
     assert os.strerror(error) in str(caught.value)
     assert path.read_bytes() == b"old contents"

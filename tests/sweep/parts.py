@@ -1,4 +1,4 @@
-"""A trainer that meets with trouble, as told by the environment, so that a config's run id is the same with and without."""
+"""A trainer that meets with trouble where the environment says so: with and without, the run has the same id."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A worker that dies takes its own run with it and nothing else; asked for again, the run ends as if nothing had been."""
+"""A worker that dies ends its own run and nothing else; asked for again, the run ends as if nothing had been."""
 
 import io
 import json
