@@ -28,8 +28,7 @@ def main(argv: list[str] | None = None) -> int:
         return int(end.code or 0)
     try:
         if options.command == "list":
-            print(_table([COLUMNS, *(_row(found, options.full) for found in entries().values())]))
-            print(f"\nWhat is fetched is kept in {cache_folder('')} (set LAB_DATA to choose another folder).")
+            _list(options.full)
         else:
             wanted = [entry(name) for name in options.names]
             for found in wanted:
@@ -43,13 +42,23 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def _list(full: bool) -> None:
+    lines: list[tuple[str, ...]] = [COLUMNS]
+    notes: list[str] = []
+    for found in entries().values():
+        try:
+            lines.append(_row(found, full))
+        except DataError as error:
+            known = found.task, _shape(found.shape), _rows(found.rows)
+            lines.append((found.name, *known, "-", "see below", found.licence))
+            notes.append(f"{error}.")
+    notes.append(f"What is fetched is kept in {cache_folder('')} (set LAB_DATA to choose another folder).")
+    print(_table(lines), "", *notes, sep="\n")
+
+
 def _row(found: Entry, full: bool) -> tuple[str, ...]:
-    """Return the line of one data set, read and checked where it is here."""
-    try:
-        data = load_dataset(found.name)
-    except DataError as error:
-        known = (found.task, _shape(found.shape), _rows(found.rows), "-")
-        return (found.name, *known, str(error), found.licence)
+    """Return the line of one data set, which is read and checked for it. Raises DataError."""
+    data = load_dataset(found.name)
     rows = len(data.train) + len(data.valid), len(data.test)
     digest = data.digest if full else data.digest[:12]
     return found.name, data.task, _shape(data.shape), _rows(rows), digest, data.source, found.licence

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,8 +25,9 @@ def test_list(capsys: pytest.CaptureFixture[str], mirror: Mirror, cache: Path) -
     table = capsys.readouterr().out
     for word in ("classification", "1 x 28 x 28", "60,000 + 10,000", "7eb6e0d20b1a", "embedded", "CC BY-SA 3.0"):
         assert word in row(table, "mnist")
-    assert "run: python -m lab.data fetch cifar10" in row(table, "cifar10")
     assert "3 x 32 x 32  50,000 + 10,000" in row(table, "cifar10")
+    assert "see below" in row(table, "cifar10")
+    assert re.search(r"^cifar10 is not here \(.*\); run: python -m lab\.data fetch cifar10\.$", table, re.MULTILINE)
     assert "regression" in row(table, "diabetes")
     assert str(cache) in table
 
