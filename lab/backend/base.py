@@ -7,11 +7,12 @@ the method it replaces. Outputs and temporaries of size come from `empty`, so th
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
 
+from lab.backend.labelled import LabelledRows
 from lab.backend.philox import uniforms
 from lab.backend.pool import Usage
 
@@ -75,8 +76,10 @@ class Backend:
         return out
 
     # -- dense ---------------------------------------------------------------------------------------------------
-    def affine(self, x: Array, W: Array, b: Array | None) -> Array:
+    def affine(self, x: Array | LabelledRows, W: Array, b: Array | None) -> Array:
         """y = x W + b for x (N, I), W (I, O), b (O,) or None: (N, O)."""
+        if isinstance(x, LabelledRows):
+            return x.affine(W, b, self)
         y = self.empty((len(x), W.shape[1]))
         self.xp.matmul(x, W, out=y)
         if b is not None:
@@ -84,9 +87,13 @@ class Backend:
         return y
 
     def affine_backward(
-        self, x: Array, W: Array, dy: Array, bias: bool, need_dx: bool
+        self, x: Array | LabelledRows, W: Array, dy: Array, bias: bool, need_dx: bool
     ) -> tuple[Array | None, Array, Array | None]:
         """dx = dy W^T (None unless need_dx), dW = x^T dy, db = sum over rows of dy (None without a bias)."""
+        if isinstance(x, LabelledRows):
+            if not need_dx:
+                return x.affine_backward(dy, bias, self)
+            x = x.written(self)
         dW = self.empty(W.shape, kind="gradients")
         self.xp.matmul(x.T, dy, out=dW)
         db = None
@@ -115,8 +122,18 @@ class Backend:
         return dx
 
     # -- normalisation -------------------------------------------------------------------------------------------
-    def length_norm(self, x: Array, axes: tuple[int, ...], tiny: float) -> tuple[Array, Array]:
+    @overload
+    def length_norm(self, x: Array, axes: tuple[int, ...], tiny: float) -> tuple[Array, Array]: ...
+
+    @overload
+    def length_norm(self, x: LabelledRows, axes: tuple[int, ...], tiny: float) -> tuple[LabelledRows, Array]: ...
+
+    def length_norm(
+        self, x: Array | LabelledRows, axes: tuple[int, ...], tiny: float
+    ) -> tuple[Array | LabelledRows, Array]:
         """y = r x with r = 1 / (tiny + sqrt(mean of x^2 over `axes`)); r = 0 for rows of zeros. Returns (y, r)."""
+        if isinstance(x, LabelledRows):
+            return x.length_norm(tiny, self)
         xp = self.xp
         y = self.empty(x.shape)
         xp.multiply(x, x, out=y)

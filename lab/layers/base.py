@@ -8,7 +8,7 @@ keeps an array of a pass on itself.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -53,6 +53,10 @@ class Layer:
     """
 
     params: dict[str, Array]
+
+    # What the layer does with rows whose label is not written out (lab.backend.labelled): "passes" hands them on as
+    # such, "takes" computes with them, "no" needs them written.
+    labelled: Literal["no", "passes", "takes"] = "no"
 
     def build(self, in_shape: Shape, ops: Backend, rng: np.random.Generator) -> Shape:
         """Make the parameters for inputs of `in_shape`; returns the output's shape. Raises UsageError on a misfit."""

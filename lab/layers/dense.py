@@ -16,6 +16,8 @@ class Dense(Layer):
     Backward: dx = dy W^T, dW = x^T dy, db = sum_n dy_n. Parameters `W`, `b`. The cache is x alone.
     """
 
+    labelled = "takes"
+
     def __init__(self, units: int, *, init: Init = "lecun", bias: bool = True) -> None:
         if units < 1:
             raise UsageError(f"Dense needs at least 1 unit, got units={units}")

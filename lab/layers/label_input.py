@@ -7,6 +7,7 @@ from math import prod
 from typing import Literal
 
 from lab.backend import Array, Backend, Shape
+from lab.backend.labelled import Base, LabelledRows
 from lab.errors import UsageError
 
 LabelMode = Literal["pixels", "features"]
@@ -34,6 +35,16 @@ class LabelInput:
                 "use label=features, which appends it"
             )
         return in_shape if self.mode == "pixels" else (size + n_classes,)
+
+    def unwritten(self, x: Array, labels: Sequence[Array], ops: Backend, base: Base | None = None) -> LabelledRows:
+        """The rows that `embed` writes, as rows that share x; `base` is that of an earlier call with the same x."""
+        place = slice(0, self.n_classes) if self.mode == "pixels" else slice(prod(x.shape[1:]), None)
+        if base is None:
+            bare = self.embed(x, [ops.zeros((len(x), self.n_classes))], ops)
+            base = Base(bare.reshape(len(x), prod(bare.shape[1:])), place)
+        scaled = labels if self.scale == 1 else [label * self.scale for label in labels]
+        shape = x.shape[1:] if self.mode == "pixels" else base.rows.shape[1:]
+        return LabelledRows(base, scaled, shape)
 
     def embed(self, x: Array, labels: Sequence[Array], ops: Backend) -> Array:
         """The rows of x once for each distribution in `labels`: (len(labels) N, *shape), in that order."""

@@ -32,6 +32,7 @@ class LengthNorm(Layer):
             raise UsageError(
                 f"LengthNorm axes={self.axes} do not fit rows of shape {in_shape}; choose among {everything}"
             )
+        self.labelled = "passes" if self._over == everything else "no"
         return in_shape
 
     def forward(self, x: Array, ctx: Ctx) -> tuple[Array, Cache]:

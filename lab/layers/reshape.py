@@ -13,6 +13,8 @@ from lab.layers.base import Cache, Ctx, Grads, Layer
 class Flatten(Layer):
     """(N, ...) -> (N, product of the rest); backward is the same reshape the other way."""
 
+    labelled = "passes"
+
     def build(self, in_shape: Shape, ops: Backend, rng: np.random.Generator) -> Shape:
         self.params = {}
         self._in_shape = in_shape

@@ -25,6 +25,7 @@ class Sequential(Layer):
             shape = layer.build(shape, ops, stream)
         self.params = {f"{i}.{name}": p for i, layer in enumerate(self.layers) for name, p in layer.params.items()}
         self._first = next((i for i, layer in enumerate(self.layers) if layer.params), len(self.layers))
+        self.labelled = next((layer.labelled for layer in self.layers if layer.labelled != "passes"), "passes")
         return shape
 
     def forward(self, x: Array, ctx: Ctx) -> tuple[Array, Cache]:

@@ -60,7 +60,23 @@ class Network:
                 raise UsageError(f"{block.name} reads {missing[0]!r}, whose shape is not known yet")
             rng = generator(seed, "init", i)
             shapes[block.name] = block.build([shapes[s.name] for s in block.sources], ops, rng)
+        readers = [body for block in self.blocks for source, body in zip(block.sources, block.bodies, strict=True)
+                   if source.name == "input"]  # fmt: skip
+        self.shares_images = all(body.labelled == "takes" for body in readers) and (
+            self.input_norm is None or self.input_norm.labelled == "passes"
+        )
         self.head.build(shapes[self.last], ops, generator(seed, "init", "head"))
+
+    def labelled(self, x: Array, labels: Sequence[Array], ops: Backend, base: Any = None) -> tuple[Any, Any]:
+        """Rows of x with each of `labels`, for `enter` or `walk`, and what they share, for the next call with this x.
+
+        They are written out only where a layer that reads the input needs that.
+        """
+        assert self.label_input is not None, "build saw to that"
+        if not self.shares_images:
+            return self.label_input.embed(x, labels, ops), None
+        rows = self.label_input.unwritten(x, labels, ops, base)
+        return rows, rows.base
 
     def enter(self, x: Array, ctx: Ctx) -> Array:
         """What the blocks see of the input x: normalised where the network has an input norm."""
@@ -82,6 +98,10 @@ class Network:
         """The values that nothing reads any more once block i has been visited."""
         read_later = {source.name for block in self.blocks[i + 1 :] for source in block.sources}
         return sorted({source.name for source in self.blocks[i].sources} - read_later - {self.last})
+
+    def input_readers(self) -> list[Block]:
+        """The blocks that read the input."""
+        return [block for block in self.blocks if any(source.name == "input" for source in block.sources)]
 
     @property
     def last(self) -> str:

@@ -130,7 +130,7 @@ class BackpropTrainer(Trainer):
         if self.label == "neutral":
             assert network.label_input is not None
             neutral = network.label_input.neutral(len(images), self.ops)
-            images = network.label_input.embed(images, [neutral], self.ops)
+            images, _ = network.labelled(images, [neutral], self.ops)
         values = {"input": network.enter(images, ctx)}
         del images
         caches = []
@@ -170,8 +170,7 @@ class BackpropTrainer(Trainer):
         """One row a sample; forward, weight gradients, and input gradients but for what reads the input."""
         self._check_built()
         forward = self.network.flops()
-        reads_input = [b for b in self.network.blocks if any(s.name == "input" for s in b.sources)]
-        first = sum(b.flops() for b in reads_input) if self.network.blocks else forward
+        first = sum(block.flops() for block in self.network.input_readers()) if self.network.blocks else forward
         return {
             "rows_per_sample": 1,
             "passes_per_step": 1,

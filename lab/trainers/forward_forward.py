@@ -133,10 +133,10 @@ class ForwardForwardTrainer(Trainer):
         seen: dict[str, Array | float] = {}
         label = self.network.label_input
         assert label is not None
-        probabilities = None
+        probabilities = base = None
         if self.readout.head != "none":
             with self.ops.usage.during("readout", "readout", every=True):
-                neutral = label.embed(images, [label.neutral(len(images), self.ops)], self.ops)
+                neutral, base = self.network.labelled(images, [label.neutral(len(images), self.ops)], self.ops)
                 probabilities, loss = self._head.learn(neutral, target, ctx, rate)
                 del neutral
                 seen["head/loss"] = loss
@@ -147,11 +147,17 @@ class ForwardForwardTrainer(Trainer):
             labels = [label.one_hot(target, self.ops), label.one_hot(wrong, self.ops)]
             n = len(images)
             if self.passes == "joint":
-                passes = [(label.embed(images, labels, self.ops), Rows(n, slice(0, n), slice(n, 2 * n)))]
+                parts = [(labels, Rows(n, slice(0, n), slice(n, 2 * n)))]
             else:
-                halves = Rows(n, slice(0, n), slice(0, 0)), Rows(n, slice(0, 0), slice(0, n))
-                passes = [(label.embed(images, [d], self.ops), rows) for d, rows in zip(labels, halves, strict=True)]
-        del images, labels, probabilities
+                parts = [
+                    (labels[:1], Rows(n, slice(0, n), slice(0, 0))),
+                    (labels[1:], Rows(n, slice(0, 0), slice(0, n))),
+                ]
+            passes = []
+            for shown, rows in parts:
+                x, base = self.network.labelled(images, shown, self.ops, base)
+                passes.append((x, rows))
+        del images, labels, probabilities, parts, shown, x, base
         return seen | self.update_blocks(passes, ctx)
 
     def draw_negatives(self, probabilities: Array | None, target: Array, index: Array, step: int) -> Array:
@@ -226,14 +232,15 @@ class ForwardForwardTrainer(Trainer):
     # -- answering -----------------------------------------------------------------------------------------------
     def block_scores(self, images: Array) -> Array:
         """Evidence of each block for each label: (blocks, N, K) on the device; K forward passes."""
-        label, ops = self.network.label_input, self.ops
-        assert label is not None
+        ops = self.ops
         ctx = Ctx(ops)
         scores = ops.empty((len(self.network.blocks), len(images), self.n_outputs))
+        base = None
         for k in range(self.n_outputs):
             one = ops.zeros((len(images), self.n_outputs))
             one[:, k] = 1
-            for i, (_, h, _) in enumerate(self.network.walk(label.embed(images, [one], ops), ctx)):
+            x, base = self.network.labelled(images, [one], ops, base)
+            for i, (_, h, _) in enumerate(self.network.walk(x, ctx)):
                 scores[i, :, k] = self.objective.evidence(h, ops)
         return scores
 
@@ -248,7 +255,7 @@ class ForwardForwardTrainer(Trainer):
     def _softmax_probabilities(self, images: Array) -> Array:
         label = self.network.label_input
         assert label is not None
-        neutral = label.embed(images, [label.neutral(len(images), self.ops)], self.ops)
+        neutral, _ = self.network.labelled(images, [label.neutral(len(images), self.ops)], self.ops)
         return self._head.probabilities(neutral, Ctx(self.ops))
 
     def _answer(self, images: Array) -> Array:
@@ -294,18 +301,21 @@ class ForwardForwardTrainer(Trainer):
         """Rows are the positive, the negative and, for the head, the neutral one, once more where it is recomputed.
 
         A step's floating-point operations: every row forward, and weight gradients of positive and negative rows; the
-        blocks' inputs need no gradient. An answer by goodness is a forward pass for each label.
+        blocks' inputs need no gradient. An answer by goodness is a forward pass for each label. Blocks that read the
+        input see the image once for all labels, where they can (lab.backend.labelled).
         """
         self._check_built()
-        forward = sum(block.flops() for block in self.network.blocks)
+        network = self.network
+        forward = sum(block.flops() for block in network.blocks)
+        shared = sum(block.flops() for block in network.input_readers()) if network.shares_images else 0
         head = 2 * sum(int(v.size) for v in self._head.weights.values())
         neutral = {"none": 0, "recomputed": 2}.get(self.readout.head, 1)
-        per_sample = forward * (2 + neutral) + 2 * forward + 2 * head
-        answer = self.n_outputs * forward if self.readout.answer == "goodness" else forward + head
+        per_sample = (forward - shared) * (2 + neutral + 2) + 2 * shared + 2 * head
+        by_goodness = self.n_outputs * (forward - shared) + shared
         return {
             "rows_per_sample": 2 + neutral,
             "passes_per_step": 2 + neutral,
             "passes_per_prediction": self.n_outputs if self.readout.answer == "goodness" else 1,
             "flops_per_step": self.batch_size * per_sample,
-            "flops_per_prediction": answer,
+            "flops_per_prediction": by_goodness if self.readout.answer == "goodness" else forward + head,
         }

@@ -1,0 +1,111 @@
+"""Rows that differ in their label alone, kept unwritten, so that what they share is computed once.
+
+A batch is seen with its label, with a wrong one and with the neutral one, and a trained network tries all K labels: the
+same image each time, but for K numbers. A linear map of such rows is that of the image, which is shared, plus that of
+the label, which is K columns wide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lab.backend.base import Array, Backend, Shape
+
+
+class Base:
+    """Flat rows (N, size) with zeros where a label goes, and their products with weight matrices.
+
+    A product is computed once for each matrix, which must not change while this object is in use: the passes of one
+    step all see the weights from before its update, and a new batch is a new Base.
+    """
+
+    def __init__(self, rows: Array, place: slice) -> None:
+        self.rows, self.place = rows, place
+        self._products: dict[int, Array] = {}
+
+    def product(self, W: Array, ops: Backend) -> Array:
+        """rows W: (N, O)."""
+        found = self._products.get(id(W))
+        if found is None:
+            found = self._products[id(W)] = ops.affine(self.rows, W, None)
+        return found
+
+
+class LabelledRows:
+    """The rows of `base` once for each of `labels`, each (N, K): row i N + n is scale_i,n (base_n, label_i,n in place).
+
+    `shape` is that of the array it stands for. `scales` holds (N, 1) factors for each label, or None before a norm.
+    """
+
+    def __init__(
+        self, base: Base, labels: Sequence[Array], shape: Shape, scales: Sequence[Array] | None = None
+    ) -> None:
+        self.base, self.labels, self.scales = base, labels, scales
+        self.shape = (len(labels) * len(base.rows), *shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def reshape(self, n: int, *shape: int) -> LabelledRows:
+        """The same rows in another shape; nothing moves, since they are not written out."""
+        return LabelledRows(self.base, self.labels, shape, self.scales)
+
+    def written(self, ops: Backend) -> Array:
+        """The array that this stands for: the reference of every operation on it."""
+        n = len(self.base.rows)
+        out = ops.empty((len(self), self.base.rows.shape[1]))
+        for i, label in enumerate(self.labels):
+            part = out[i * n : (i + 1) * n]
+            part[...] = self.base.rows
+            part[:, self.base.place] = label
+            if self.scales is not None:
+                part *= self.scales[i]
+        return out.reshape(self.shape)
+
+    def length_norm(self, tiny: float, ops: Backend) -> tuple[LabelledRows, Array]:
+        """As Backend.length_norm over whole rows: the same rows with other scales, and the factors (rows, 1)."""
+        assert self.scales is None, "these rows are normalised already"
+        xp, rows = ops.xp, self.base.rows
+        shared = xp.einsum("ij,ij->i", rows, rows)
+        scales = []
+        for label in self.labels:
+            root = xp.sqrt((shared + xp.einsum("ij,ij->i", label, label)) / max(1, rows.shape[1]))[:, None]
+            scales.append(xp.where(root > 0, 1 / (root + tiny), 0).astype(ops.dtype))
+        return LabelledRows(self.base, self.labels, self.shape[1:], scales), xp.concatenate(scales)
+
+    def affine(self, W: Array, b: Array | None, ops: Backend) -> Array:
+        """As Backend.affine: scale (base W + label W[place]) + b."""
+        n, product, columns = len(self.base.rows), self.base.product(W, ops), W[self.base.place]
+        y = ops.empty((len(self), W.shape[1]))
+        for i, label in enumerate(self.labels):
+            part = y[i * n : (i + 1) * n]
+            ops.xp.matmul(label, columns, out=part)
+            part += product
+            if self.scales is not None:
+                part *= self.scales[i]
+        if b is not None:
+            y += b
+        return y
+
+    def affine_backward(self, dy: Array, bias: bool, ops: Backend) -> tuple[None, Array, Array | None]:
+        """As Backend.affine_backward without dx: the rows' gradients meet in one product with what they share."""
+        xp, rows, place, n = ops.xp, self.base.rows, self.base.place, len(self.base.rows)
+        dW = ops.empty((rows.shape[1], dy.shape[1]), kind="gradients")
+        total = ops.zeros((n, dy.shape[1]), kind="workspace")
+        scaled = ops.empty((n, dy.shape[1]), kind="workspace")
+        at_label = ops.zeros((self.labels[0].shape[1], dy.shape[1]), kind="workspace")
+        for i, label in enumerate(self.labels):
+            part = dy[i * n : (i + 1) * n]
+            if self.scales is not None:
+                part = xp.multiply(part, self.scales[i], out=scaled)
+            total += part
+            at_label += label.T @ part
+        xp.matmul(rows.T, total, out=dW)
+        dW[place] += at_label
+        db = None
+        if bias:
+            db = ops.empty((dy.shape[1],), kind="gradients")
+            xp.sum(dy, axis=0, out=db)
+        return None, dW, db
