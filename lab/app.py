@@ -70,6 +70,8 @@ def job(config: DictConfig) -> None:
                 place += f"/{len(plan.runs)}"
                 more = plan.differences(hydra.job.num)
         outcome = launch(checked, Screen(progress=checked.progress), place=place, more=more, keep=keep)
+        if outcome.record is not None and not keep:
+            print(f"record: {Path(checked.runs, outcome.run_id, 'record.json')}")
     except LabError as error:
         print(error, file=sys.stderr)
         outcome = refused(error)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from lab import __version__
 from lab.config import RunConfig, build
@@ -67,6 +70,7 @@ def run(
     watch.resume(_seconds_of(trainer))
 
     def save() -> None:
+        _check_state(trainer)
         if checkpoint is not None:
             trainer.save(checkpoint)
 
@@ -81,12 +85,14 @@ def run(
                 watch.add("evaluate", epoch.evaluate_seconds)
                 carried = 0.0
                 meter.sample()
+                _check_found(trainer, epoch.valid, "the validation rows")
                 tell({"event": "epoch", "epoch": epoch.epoch, "valid": epoch.valid, "loss": epoch.train_loss})
                 if epoch.epoch < config.epochs:
                     keeper.offer()
             keeper.keep()
         with watch.part("evaluate"):
             record.final = {"test": trainer.evaluate(data.test), "valid": trainer.progress.history[-1].valid}
+        _check_found(trainer, record.final["test"], "the test rows")
         record.status = "ok"
     except Diverged as error:
         record.status, record.reason = "diverged", str(error)
@@ -105,6 +111,19 @@ def run(
     if note:
         record.measured["notes"] = [note]
     return record
+
+
+def _check_found(trainer: Trainer, found: dict[str, Any], rows: str) -> None:
+    """Raise Diverged where an evaluation's loss is not finite: the last update may have spoilt the weights."""
+    if not math.isfinite(loss := found.get("loss", 0.0)):
+        raise Diverged(trainer.progress.step, rows, loss)
+
+
+def _check_state(trainer: Trainer) -> None:
+    """Raise Diverged where the state is not finite: a checkpoint of it would be worth nothing."""
+    for name, array in trainer.state().items():
+        if not np.isfinite(array).all():
+            raise Diverged(trainer.progress.step, f"what updates {name}", math.nan)
 
 
 class _Pulse:

@@ -11,9 +11,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from lab.config import RunConfig, parse
-from lab.errors import LabError
+from lab.errors import LabError, UsageError
 from lab.sweep.plan import Plan, make_plan
 
 
@@ -73,8 +74,13 @@ def job_overrides(config: DictConfig) -> list[list[str]]:
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
-    """A composed config as plain values, with what refers to other keys filled in."""
-    values = OmegaConf.to_container(config, resolve=True)
+    """A composed config as plain values, references between keys followed. Raises UsageError where one is missing."""
+    try:
+        values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise UsageError(f"{error.full_key} is missing; give it as {error.full_key}=VALUE") from None
+    except OmegaConfBaseException as error:
+        raise UsageError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}
 
