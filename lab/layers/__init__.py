@@ -15,6 +15,7 @@ from lab.layers.activation import (
     activation,
 )
 from lab.layers.base import Cache, Ctx, Grads, Layer, Noise
+from lab.layers.conv import Conv2D
 from lab.layers.dense import Dense
 from lab.layers.dropout import Dropout
 from lab.layers.initializers import Init
@@ -27,6 +28,7 @@ __all__ = [
     "Activation",
     "ActivationName",
     "Cache",
+    "Conv2D",
     "Ctx",
     "Dense",
     "Dropout",
