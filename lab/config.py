@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lab.trainers import Trainer
 
 # What `build` gives a trainer besides its own options.
-GIVEN = ("network", "optimizer", "objective", "readout", "seed", "backend", "dtype", "threads")
+GIVEN = ("network", "optimizer", "objective", "readout", "seed", "backend", "dtype", "threads", "kernels")
 CHOSEN = ("optimizer", "objective", "readout")  # groups that a trainer may take, or not
 
 _DATA = {
@@ -32,6 +32,7 @@ _DATA = {
 _BACKEND = {
     "dtype": Option("dtype", Literal["float32", "float64"], "float32"),
     "threads": Option("threads", int, 2),
+    "kernels": Option("kernels", Literal["auto", "numba", "numpy"], "auto"),
 }
 _EPOCHS = Option("epochs", int)
 _TOP = {
@@ -135,6 +136,7 @@ def build(config: RunConfig) -> Trainer:
         "backend": config.backend["name"],
         "dtype": config.backend["dtype"],
         "threads": config.backend["threads"],
+        "kernels": config.backend["kernels"],
         **{group: _make(group, getattr(config, group)) for group in CHOSEN},
     }
     taken = options(kind)

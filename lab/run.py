@@ -192,7 +192,7 @@ def _measured(
         "energy_joules": joules,
         "energy_missing": joules_missing,
         "resumed": resumed,
-        "environment": environment(threads=config.backend["threads"], device=device, kernels=ops.name),
+        "environment": environment(threads=config.backend["threads"], device=device, kernels=ops.kernels),
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

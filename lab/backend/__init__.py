@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lab.backend.base import Array, Backend, Shape
+from lab.backend.base import Array, Backend, Kernels, Shape
 from lab.backend.cupy_backend import CupyBackend
 from lab.backend.numpy_backend import NumpyBackend
 from lab.backend.pool import KINDS, Pool, Usage
 
-__all__ = ["KINDS", "Array", "Backend", "CupyBackend", "NumpyBackend", "Pool", "Shape", "Usage"]
+__all__ = ["KINDS", "Array", "Backend", "CupyBackend", "Kernels", "NumpyBackend", "Pool", "Shape", "Usage"]

@@ -7,7 +7,7 @@ the method it replaces. Outputs and temporaries of size come from `empty`, so th
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any, TypeAlias, overload
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -18,16 +18,18 @@ from lab.backend.pool import Usage
 
 Array: TypeAlias = npt.NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
+Kernels: TypeAlias = Literal["auto", "numba", "numpy"]
 
 
 class Backend:
     """Arrays of one floating type on one device, and the operations on them."""
 
     name: str
+    kernels: str  # what runs beside the reference, for the record
     xp: ModuleType
     usage: Usage
 
-    def __init__(self, dtype: str = "float32") -> None:
+    def __init__(self, dtype: str = "float32", *, kernels: Kernels = "auto", threads: int | None = None) -> None:
         self.dtype = np.dtype(dtype)
 
     # -- memory --------------------------------------------------------------------------------------------------

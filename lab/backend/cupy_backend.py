@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lab.backend.base import Array, Backend, Shape
+from lab.backend.base import Array, Backend, Kernels, Shape
 from lab.backend.pool import Usage
 from lab.errors import UsageError
 from lab.registry import register
@@ -19,8 +19,9 @@ class CupyBackend(Backend):
 
     name = "cupy"
 
-    def __init__(self, dtype: str = "float32") -> None:
+    def __init__(self, dtype: str = "float32", *, kernels: Kernels = "auto", threads: int | None = None) -> None:
         super().__init__(dtype)
+        self.kernels = "cupy"
         try:
             import cupy
         except ImportError as error:

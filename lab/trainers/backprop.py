@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from lab.backend import Array
+from lab.backend import Array, Kernels
 from lab.data.dataset import Split
 from lab.errors import UsageError
 from lab.layers import Ctx
@@ -42,6 +42,7 @@ class BackpropTrainer(Trainer):
         backend: str = "numpy",
         dtype: str = "float32",
         threads: int | None = None,
+        kernels: Kernels = "auto",
     ) -> None:
         if label not in ("none", "neutral"):
             raise UsageError(f"unknown label {label!r}; valid: none, neutral")
@@ -53,6 +54,7 @@ class BackpropTrainer(Trainer):
             backend=backend,
             dtype=dtype,
             threads=threads,
+            kernels=kernels,
         )
         self.objective, self.label = objective, label
 

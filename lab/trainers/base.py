@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from lab.backend import Array, Backend, Shape
+from lab.backend import Array, Backend, Kernels, Shape
 from lab.data.batches import epoch_permutation
 from lab.data.dataset import Split
 from lab.errors import Diverged, UsageError
@@ -40,6 +40,7 @@ class Trainer:
     batch_size  images a step
     backend     "numpy" or "cupy"; dtype "float32" or "float64"
     threads     BLAS threads while training and answering; None leaves the libraries' own choice
+    kernels     "auto", "numba" or "numpy": compiled loops on the CPU where numba is installed, always, or never
     """
 
     family: ClassVar[str]
@@ -58,6 +59,7 @@ class Trainer:
         backend: str = "numpy",
         dtype: str = "float32",
         threads: int | None = None,
+        kernels: Kernels = "auto",
     ) -> None:
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1, got {batch_size}")
@@ -67,7 +69,7 @@ class Trainer:
             raise UsageError(f"threads must be at least 1, got {threads}")
         self._description = network
         self.optimizer, self.seed, self.batch_size, self.threads = optimizer, seed, batch_size, threads
-        self.ops: Backend = part("backend", backend)(dtype)
+        self.ops: Backend = part("backend", backend)(dtype, kernels=kernels, threads=threads)
         self.progress = Progress()
         self.n_outputs = 0  # 0: not built yet
         self.task = ""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from lab.backend import Array
+from lab.backend import Array, Kernels
 from lab.data.dataset import Split
 from lab.errors import UsageError
 from lab.layers import Ctx
@@ -60,6 +60,7 @@ class ForwardForwardTrainer(Trainer):
         backend: str = "numpy",
         dtype: str = "float32",
         threads: int | None = None,
+        kernels: Kernels = "auto",
     ) -> None:
         for name, value, valid in (
             ("negatives", negatives, ("hard", "uniform", "fixed")),
@@ -76,6 +77,7 @@ class ForwardForwardTrainer(Trainer):
             backend=backend,
             dtype=dtype,
             threads=threads,
+            kernels=kernels,
         )
         self.objective: LocalObjective = objective or Goodness()
         self.readout = readout or Readout()

@@ -1,0 +1,72 @@
+"""Compiled loops equal the reference that they replace, on random shapes and for any number of threads."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lab
+from lab.backend import NumpyBackend
+from lab.errors import UsageError
+
+pytest.importorskip("numba", reason="compiled kernels need the package numba")
+TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
+
+
+@given(
+    shape=st.sampled_from([(0,), (1,), (17,), (3, 5), (700, 513)]), dtype=st.sampled_from(["float32", "float64"]),
+    threads=st.integers(1, 3), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_optimizer_steps(shape: Any, dtype: str, threads: int, seed: int) -> None:
+    results = []
+    for kernels in ("numpy", "numba"):
+        ops, rng = NumpyBackend(dtype, kernels=kernels, threads=threads), np.random.default_rng(seed)
+        w, g, m, v = (ops.asarray(rng.standard_normal(shape)) for _ in range(4))
+        v *= v
+        ops.sgd_step(w, g, m, 0.1, 0.9, 0.4, 0.01)
+        for step in (1, 2):
+            ops.adam_step(w, g, m, v, 0.01, 0.9, 0.99, 1e-8, 0.05, step)
+        results.append((w, m, v))
+    for reference, found in zip(*results, strict=True):
+        np.testing.assert_allclose(found, reference, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+
+
+def test_arrays_that_are_not_flat_go_to_the_reference() -> None:
+    ops = NumpyBackend("float64", kernels="numba")
+    w, g, v = (np.random.default_rng(i).standard_normal((6, 4)).T for i in range(3))
+    expected = w - 0.1 * (0.9 * v + 0.1 * g)
+    ops.sgd_step(w, g, v, 0.1, 0.9, 0.9, 0.0)
+    np.testing.assert_allclose(w, expected, rtol=1e-13)
+
+
+def test_without_numba_the_reference_runs_and_numba_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = builtins.__import__
+    monkeypatch.delitem(sys.modules, "lab.backend.kernels", raising=False)
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.setattr(builtins, "__import__", right)
+    assert NumpyBackend(kernels="auto").kernels == "numpy"
+    with pytest.raises(UsageError, match="install the extra fast"):
+        NumpyBackend(kernels="numba")
+    with pytest.raises(UsageError, match="valid: auto, numba, numpy"):
+        NumpyBackend(kernels="fast")  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX folders")
+def test_kernels_run_where_nothing_can_be_written(tmp_path: Path) -> None:
+    code = (
+        "import numba.core.caching as c\n"
+        "c.CacheImpl._locator_classes = []\n"  # as where neither the package's folder nor the home can be written
+        "import numpy as np; from lab.backend import NumpyBackend\n"
+        "w = np.ones(5); NumpyBackend('float64', kernels='numba').sgd_step(w, w.copy(), np.zeros(5), .1, 0., 0., 0.)\n"
+        "assert np.allclose(w, 0.9), w"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(lab.__file__).parent.parent)
