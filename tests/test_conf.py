@@ -42,7 +42,7 @@ def test_files_equal_signatures(path: Path) -> None:
         text = text["trainer"]
         assert text.pop("epochs") == 8
     elif group == "backend":
-        assert (text.pop("dtype"), text.pop("threads")) == ("float32", 2)
+        assert (text.pop("dtype"), text.pop("threads"), text.pop("kernels")) == ("float32", 2, "auto")
     elif group == "data":
         assert text == {"name": "???" if name == "npz" else name, "valid": None, "limit": None}
         assert name == "npz" or name in names("data")
