@@ -1,0 +1,157 @@
+"""Trainer against trainer on the same seeds, and the plain sentence that says how it came out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from lab.report.load import Records
+from lab.report.metrics import FRACTION, HIGHER, PRIMARY, Metric
+from lab.report.numbers import fixed, significant
+from lab.report.statistics import Paired, paired_difference, paired_ratio
+from lab.report.text import counted, listed
+from lab.report.variants import differing
+
+ALIKE = 0.03
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How `first` did against `second` on one data set and network, over the seeds both have.
+
+    `difference` is first - second in `metric`'s stored unit; `speed` and `memory` are ratios first / second of samples
+    a second and of activation memory. `first` is the better one of the two in the mean.
+    """
+
+    data: str
+    network: str
+    first: str
+    second: str
+    metric: Metric
+    difference: Paired
+    speed: Paired
+    memory: Paired
+
+    @property
+    def sentence(self) -> str:
+        """What was found, with its interval and number of seeds, in one sentence."""
+        n = self.difference.interval.n
+        if n == 0:
+            return (
+                f"On {self.data} with {self.network}, {self.first} and {self.second} share no seed, "
+                "so they are not compared."
+            )
+        return f"On {self.data} with {self.network}, {self._result()}."
+
+    def _result(self) -> str:
+        cost = [c for c in (_ratio(self.speed, *_SPEED), _ratio(self.memory, *_MEMORY)) if c]
+        interval, size = self.difference.interval, abs(self.difference.interval.mean)
+        seeds = counted(interval.n, "paired seed")
+        aside = f"; {self.first} {listed(cost)}" if cost else ""
+        if interval.low is None or interval.high is None:
+            if size == 0:
+                return f"both have the same {self.metric.label} ({seeds}, so no interval){aside}"
+            return listed([f"{self.first} {self._better(size, size)} ({seeds}, so no interval)", *cost])
+        sign = 1.0 if self.metric.better == HIGHER else -1.0
+        low, high = sorted((sign * interval.low, sign * interval.high))
+        scale = min(size or math.inf, (high - low) / 2 or math.inf)
+        spread = f"95 % interval {_size(low, self.metric, scale)} to {_size(high, self.metric, scale)}, {seeds}"
+        if interval.excludes_zero:
+            return listed([f"{self.first} {self._better(size, scale)} ({spread})", *cost])
+        return f"no clear difference: {self.first} {self._better(size, scale)}, but zero is inside the {spread}{aside}"
+
+    def _better(self, size: float, scale: float) -> str:
+        shown = _size(size, self.metric, scale)
+        if self.metric.unit is FRACTION:
+            return f"is {shown} {self.metric.unit.points} better"
+        return f"has a {self.metric.label} {shown} {self.metric.better}"
+
+
+_SPEED = ("trains about as many samples a second", "trains {} times as many samples a second")
+_MEMORY = ("uses about as much activation memory", "uses {} times the activation memory")
+
+
+def _ratio(ratio: Paired, alike: str, times: str) -> str:
+    mean = ratio.interval.mean
+    if ratio.interval.n == 0 or not 0 < mean < math.inf:
+        return ""
+    return alike if abs(math.log(mean)) < ALIKE else times.format(significant(mean, 2))
+
+
+def _size(value: float, metric: Metric, scale: float) -> str:
+    """Writes a difference with as many decimals as `scale`, the smaller of it and its spread, needs.
+
+    Points show one digit of it, with one to three decimals; other units two digits.
+    """
+    shown = scale * metric.unit.scale
+    power = math.floor(math.log10(shown)) if 0 < shown < math.inf else 0
+    decimals = max(1, min(3, -power)) if metric.unit is FRACTION else max(0, min(6, 1 - power))
+    return fixed(value * metric.unit.scale, decimals)
+
+
+_SPEED = ("trains about as many samples a second", "trains {} times as many samples a second")
+_MEMORY = ("uses about as much activation memory", "uses {} times the activation memory")
+
+
+def _ratio(ratio: Paired, alike: str, times: str) -> str:
+    mean = ratio.interval.mean
+    if ratio.interval.n == 0 or not 0 < mean < math.inf:
+        return ""
+    return alike if abs(math.log(mean)) < ALIKE else times.format(significant(mean, 2))
+
+
+def _size(value: float, metric: Metric, scale: float) -> str:
+    """Writes a difference with one to three decimals: as many as `scale`, the smaller of it and its spread, needs."""
+    if metric.unit is not FRACTION:
+        return significant(value)
+    shown = scale * metric.unit.scale
+    decimals = 1 if not math.isfinite(shown) or shown <= 0 else max(1, min(3, math.ceil(-math.log10(shown))))
+    return fixed(value * metric.unit.scale, decimals)
+
+
+def compare(records: Records) -> list[Comparison]:
+    """Compares trainers on each data set and network: the first trainer (backprop where there) with each other one.
+
+    Where an option varies within both trainers (epochs=5,10), only variants with the same value of it are compared.
+    """
+    results = []
+    for (data, network), runs in records.counted.groupby(["data", "network"], sort=False):
+        metric = PRIMARY[runs["task"].iloc[0]]
+        series = list(dict.fromkeys(zip(runs["trainer"], runs["series"], strict=True)))
+        trainers = list(dict.fromkeys(t for t, _ in series))
+        for trainer, ours in ((t, s) for t, s in series if t == trainers[0]):
+            for other, theirs in ((t, s) for t, s in series if t != trainers[0]):
+                if _comparable(records, str(data), str(network), (trainer, ours), (other, theirs), series):
+                    results.append(_compare(str(data), str(network), metric, runs, ours, theirs))
+    return results
+
+
+def _comparable(
+    records: Records,
+    data: str,
+    network: str,
+    a: tuple[str, str],
+    b: tuple[str, str],
+    series: list[tuple[str, str]],
+) -> bool:
+    options = {s: records.settings.get((data, network, s), {}) for _, s in series}
+    varying = [set(differing(options[s] for t, s in series if t == trainer)) for trainer in (a[0], b[0])]
+    return all(options[a[1]].get(k) == options[b[1]].get(k) for k in varying[0] & varying[1])
+
+
+def _compare(data: str, network: str, metric: Metric, runs: pd.DataFrame, ours: str, theirs: str) -> Comparison:
+    def values(series: str, key: str) -> dict[str, float]:
+        rows = runs[(runs["series"] == series) & (runs["seed"] != "")]
+        return dict(zip(rows["seed"], rows[key], strict=True))
+
+    worse = paired_difference(values(ours, metric.key), values(theirs, metric.key)).interval.mean
+    if worse * (1 if metric.better == HIGHER else -1) < 0:
+        ours, theirs = theirs, ours
+    return Comparison(
+        data, network, ours, theirs, metric,
+        paired_difference(values(ours, metric.key), values(theirs, metric.key)),
+        paired_ratio(values(ours, "samples_per_second"), values(theirs, "samples_per_second")),
+        paired_ratio(values(ours, "memory_activations"), values(theirs, "memory_activations")),
+    )  # fmt: skip

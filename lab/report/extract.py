@@ -1,0 +1,107 @@
+"""One record -> the rows it gives each frame. Whatever a record holds, these functions return."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from lab.report import variants
+from lab.report.metrics import FRACTION, METRICS
+from lab.report.read import items, number, walk, words
+from lab.report.text import visible
+
+KEYS = ["run_id", "data", "network", "trainer", "series", "seed", "counted"]
+ENVIRONMENT = ["device", "cpu", "cores", "threads", "kernels", "blas", "numpy", "python", "platform"]
+COLUMNS = {
+    "runs": [*KEYS, "folder", "status", "reason", "family", "variant", "task", "n_epochs", "peak_at", "code_version",
+             "started", "finished", "energy_missing", "resumed", "load", *ENVIRONMENT,
+             *(k for k, m in METRICS.items() if m.path)],
+    "epochs": [*KEYS, "epoch", "step", "train_loss", "learning_rate", "valid_accuracy", "valid_error", "valid_loss",
+               "valid_rmse",               "epoch_seconds", "samples_per_second", "elapsed"],
+    "blocks": [*KEYS, "split", "position", "block", "block_accuracy"],
+    "memory": [*KEYS, "part", "bytes"],
+    "seconds": [*KEYS, "part", "seconds"],
+}  # fmt: skip
+NUMERIC = {*METRICS, "n_epochs", "epoch", "step", "train_loss", "learning_rate", "epoch_seconds", "elapsed", "position",
+           "bytes", "seconds", "load"}  # fmt: skip
+
+
+def run_row(name: str, folder: Path, record: dict[str, Any], notes: list[tuple[str, str]]) -> dict[str, Any]:
+    regression = walk(record, "data", "task") == "regression" or number(walk(record, "data", "n_classes")) == 0
+    load = walk(record, "measured", "environment", "load_average")
+    row: dict[str, Any] = {
+        "run_id": visible(name, 80), "folder": "" if folder == Path() else str(folder),
+        "status": record["status"], "reason": visible(words(record.get("reason"))),
+        "family": visible(words(record.get("family")), 40), "trainer": variants.trainer_name(record),
+        "network": variants.network_name(record), "data": variants.data_name(record),
+        "digest": words(walk(record, "data", "digest")), "seed": variants.seed_name(record), "counted": False,
+        "task": "regression" if regression else "classification", "n_epochs": float(len(items(record.get("history")))),
+        "peak_at": visible(words(walk(record, "memory", "peak_at")), 60),
+        "code_version": visible(words(record.get("code_version")), 40),
+        "started": visible(words(walk(record, "measured", "started")), 40),
+        "finished": visible(words(walk(record, "measured", "finished")), 40),
+        "energy_missing": visible(words(walk(record, "measured", "energy_missing"))),
+    }  # fmt: skip
+    row["resumed"] = walk(record, "measured", "resumed") is True
+    row["load"] = number(load[0] if isinstance(load, list) and load else load)
+    for key in ENVIRONMENT:
+        value = walk(record, "measured", "environment", key)
+        row[key] = visible(value, 80) if isinstance(value, str | int | float) else ""
+    # A process lists the libraries it has loaded in no fixed order.
+    row["blas"] = ", ".join(sorted(row["blas"].split(", ")))
+    for key, metric in METRICS.items():
+        if metric.path and not (regression and metric.unit is FRACTION):
+            row[key] = _admitted(walk(record, *metric.path), key, row["run_id"], notes)
+    for split in ("test", "valid"):
+        right, wrong = f"{split}_accuracy", f"{split}_error"
+        if not regression:
+            row[wrong] = 1 - row[right] if math.isnan(row[wrong]) else row[wrong]
+            row[right] = 1 - row[wrong] if math.isnan(row[right]) else row[right]
+    return row
+
+
+def _admitted(value: object, key: str, run: str, notes: list[tuple[str, str]]) -> float:
+    """The stored number, or NaN and a note when it cannot be true (NaN itself, a fraction of 1.2, minus one byte)."""
+    metric, stored = METRICS[key], number(value)
+    if metric.admits(stored):
+        return stored
+    if value is not None:
+        notes.append((run, f"its {metric.label} is {visible(value, 40)}, which is left out"))
+    return math.nan
+
+
+def epoch_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The columns of `epochs` that one record gives."""
+    times = {number(e.get("epoch")): e for e in items(walk(record, "measured", "epochs"))}
+    rows, elapsed = [], 0.0
+    for entry in items(record.get("history")):
+        epoch = number(entry.get("epoch"))
+        if not epoch >= 0:
+            continue
+        seconds = number(walk(times.get(epoch), "train_seconds"))
+        # One epoch without its time makes every later sum unknown, not smaller.
+        elapsed = elapsed + seconds if seconds >= 0 else math.nan
+        accuracy, error = (number(walk(entry, "valid", k)) for k in ("accuracy", "error"))
+        error = 1 - accuracy if math.isnan(error) else error
+        error = error if METRICS["valid_error"].admits(error) else math.nan
+        rows.append({
+            "epoch": epoch, "step": number(entry.get("step")), "train_loss": number(entry.get("train_loss")),
+            "learning_rate": number(entry.get("learning_rate")), "valid_accuracy": 1 - error, "valid_error": error,
+            "valid_loss": number(walk(entry, "valid", "loss")),
+            "valid_rmse": number(walk(entry, "valid", "rmse")), "epoch_seconds": seconds, "elapsed": elapsed,
+            "samples_per_second": number(walk(times.get(epoch), "samples_per_second")),
+        })  # fmt: skip
+    return rows
+
+
+def block_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The columns of `blocks` that one record gives."""
+    rows = []
+    for split in ("test", "valid"):
+        for position, block in enumerate(items(walk(record, "final", split, "blocks")), 1):
+            accuracy = number(block.get("accuracy"))
+            if METRICS["block_accuracy"].admits(accuracy):
+                name = visible(words(block.get("name")), 40) or f"block {position}"
+                rows.append({"split": split, "position": position, "block": name, "block_accuracy": accuracy})
+    return rows

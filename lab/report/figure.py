@@ -1,0 +1,116 @@
+"""A figure: panels and their key, its words, and its files; and what all figures of one report share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from lab.report import svg
+from lab.report.load import Records
+from lab.report.panel import Key, Panel, key_panel
+from lab.report.statistics import mean_interval
+from lab.report.style import PAPER, PNG_SCALE, WIDTH, series_style
+from lab.report.text import counted, listed
+
+COLUMNS = 2
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure ready to be placed: panels and key, caption, and `missing` (why it has none) in their place."""
+
+    key: str
+    title: str
+    caption: str
+    panels: tuple[Panel, ...] = ()
+    legend: Panel | None = None
+    missing: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def alt(self) -> str:
+        """What the whole figure shows, in words."""
+        return f"{self.title}. " + " ".join(p.alt for p in self.panels)
+
+    @property
+    def columns(self) -> int:
+        """Panels side by side in the files."""
+        return min(COLUMNS, len(self.panels))
+
+    def save(self, folder: Path) -> None:
+        """Writes <key>.svg and <key>.png into the folder."""
+        legend = None if self.legend is None else self.legend.element
+        text = svg.compose(legend, [p.element for p in self.panels], self.columns, self.alt)
+        (folder / f"{self.key}.svg").write_text(text, encoding="utf-8")
+        self._picture(folder / f"{self.key}.png")
+
+    def _picture(self, path: Path) -> None:
+        gap = round(24 * PNG_SCALE)
+        rows = [self.panels[i : i + self.columns] for i in range(0, len(self.panels), self.columns)]
+        heights = [max(p.pixels.height for p in row) + gap // 2 for row in rows]
+        above = 0 if self.legend is None else self.legend.pixels.height
+        step = round(WIDTH * PNG_SCALE) + gap
+        sheet = Image.new("RGB", (step * self.columns, gap // 2 + above + sum(heights)), PAPER)
+        if self.legend is not None:
+            sheet.paste(self.legend.pixels, (gap // 2, gap // 2), self.legend.pixels)
+        top = gap // 2 + above
+        for row, height in zip(rows, heights, strict=True):
+            for column, panel in enumerate(row):
+                sheet.paste(panel.pixels, (gap // 2 + column * step, top), panel.pixels)
+            top += height
+        sheet.save(path, optimize=True)
+
+
+class Look:
+    """What the figures of one set of records share: a series has the same colour and marker in all of them.
+
+    `runs` are the runs that count, `settings` their pairs of data set and network, `mean` says what a mark stands for
+    ("the mean over 3 seeds"), `spread` whether there are intervals.
+    """
+
+    def __init__(self, records: Records) -> None:
+        self.records, self.runs = records, records.counted
+        order = self.runs["family"].map(lambda f: {"backprop": 0, "forward_forward": 1}.get(f, 2))
+        names = dict.fromkeys(self.runs.assign(order=order).sort_values("order", kind="stable")["series"])
+        self.styles = {name: series_style(i) for i, name in enumerate(names)}
+        self.settings = list(dict.fromkeys(zip(self.runs["data"], self.runs["network"], strict=True)))
+        sizes = self.runs.groupby(["data", "network", "series"])["run_id"].count()
+        low, high = int(sizes.min()), int(sizes.max())
+        self.spread, self._uneven = high > 1, low != high
+        seeds = counted(low, "seed") if low == high else f"{low} to {high} seeds"
+        self.mean = f"the mean over {seeds}" if high > 1 else "one run of one seed"
+
+    def counted(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows of a frame that belong to runs which count."""
+        return frame[frame["counted"].astype(bool)]
+
+    def label(self, series: str, n: int) -> str:
+        """A series' name, with its number of seeds where not all have the same."""
+        return f"{series} ({counted(n, 'seed')})" if self._uneven else series
+
+    def legend(self, key: str, series: set[str]) -> Panel:
+        """The key to the colours of these series."""
+        return key_panel(f"{key}-key", [Key(s, *style) for s, style in self.styles.items() if s in series])
+
+
+def band(values: pd.Series) -> tuple[float, float]:
+    """The ends of the interval around the mean of some values; NaN where there is none."""
+    interval = mean_interval([float(v) for v in values])
+    if interval.low is None or interval.high is None:
+        return math.nan, math.nan
+    return interval.low, interval.high
+
+
+def spoken(values: Mapping[str, str]) -> str:
+    """Names and values as part of a sentence."""
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def not_drawn(settings: list[str]) -> tuple[str, ...]:
+    """The remark that some networks on some data sets are not in a figure."""
+    return (f"Not drawn, since its records lack the numbers: {listed(settings)}.",) if settings else ()

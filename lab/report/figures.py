@@ -1,0 +1,33 @@
+"""The figures of a report, in their order. Each is drawn, or says why it cannot be.
+
+A figure is a key and panels 360 units wide. The page sets the panels side by side or one below the other as it has
+room; the SVG and PNG files hold them in two columns. Imported only when drawing: it needs matplotlib and seaborn.
+"""
+
+from __future__ import annotations
+
+from lab.report import figures_of_lines as lines
+from lab.report import figures_of_rows as rows
+from lab.report.figure import Figure, Look
+from lab.report.load import Records
+from lab.report.style import styled
+
+KEYS = ("accuracy", "throughput", "memory", "time", "curves_epochs", "curves_seconds", "blocks")
+
+
+def make_figures(records: Records) -> list[Figure]:
+    """Draws every figure that the records have numbers for; the others say what is missing."""
+    if records.counted.empty:
+        why = "No run ended ok with a test result, so there is nothing to draw."
+        return [Figure("none", "Figures", "", missing=why)]
+    look = Look(records)
+    with styled():
+        return [
+            rows.accuracy(look),
+            rows.throughput(look),
+            rows.memory(look),
+            rows.time(look),
+            lines.curves(look, "epoch"),
+            lines.curves(look, "elapsed"),
+            lines.blocks(look),
+        ]

@@ -1,0 +1,130 @@
+"""What a report could not show, and why: sentences about runs, seeds and measurements that are missing or doubtful."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from lab.report.compare import Comparison
+from lab.report.extract import ENVIRONMENT
+from lab.report.load import Records
+from lab.report.metrics import METRICS, PRIMARY
+from lab.report.numbers import fixed
+from lab.report.read import STATUSES
+from lab.report.statistics import sampling_half
+from lab.report.text import counted, listed, short_id
+
+MANY = 12
+BUSY = 1.5  # a run alone keeps the load at its threads
+NAMED = 6
+
+
+def limits(records: Records, comparisons: Sequence[Comparison], missing: Sequence[str] = ()) -> list[str]:
+    """All such sentences, the gravest first; `missing` are the reasons of figures that could not be drawn."""
+    found = [*_runs(records), *missing, *_seeds(records, comparisons), *_measured(records)]
+    notes = [f"Run {short_id(run)}: {what}." for run, what in records.notes]
+    more = [f"And {counted(len(notes) - MANY, 'more remark')} like these."] if len(notes) > MANY else []
+    return [*dict.fromkeys(found), *notes[:MANY], *more]
+
+
+def status_text(records: Records) -> str:
+    """How many runs there are of each status: "12 runs expected: 9 ok, 1 diverged, 2 missing"."""
+    counts = records.counts
+    total = sum(counts.values())
+    known = records.expected
+    what = f"{counted(total, 'run')} found" if known is None else f"{counted(known, 'run')} expected"
+    parts = [f"{n} {status.replace('_', ' ')}" for status, n in counts.items()]
+    return f"{what}: {', '.join(parts)}" if parts else what
+
+
+def _runs(records: Records) -> list[str]:
+    runs, sentences = records.runs, []
+    if runs.empty:
+        return ["The folder holds no run folders, so there is nothing to show."]
+    for status, group in runs[runs["status"] != "ok"].groupby("status", sort=False):
+        why = [f"{short_id(r['run_id'])} ({r['reason'] or 'no reason given'})" for r in group.to_dict("records")]
+        more = f" and {len(why) - NAMED} more" if len(why) > NAMED else ""
+        ended = f"{counted(len(group), 'run')} {_ended(str(status), len(group))}"
+        sentences.append(f"{ended}: {'; '.join(why[:NAMED])}{more}.")
+    if sentences:
+        sentences.insert(0, "Means hold only runs that ended ok, which the others might have changed.")
+    lost = runs[(runs["status"] == "ok") & ~runs["counted"].astype(bool)]
+    bare = [short_id(r["run_id"]) for r in lost.to_dict("records") if math.isnan(r[PRIMARY[r["task"]].key])]
+    if bare:
+        sentences.append(f"{counted(len(bare), 'run')} ended ok without a test result: {listed(bare[:NAMED])}.")
+    return sentences
+
+
+def _ended(status: str, n: int) -> str:
+    verb = "is" if n == 1 else "are"
+    return {"out_of_memory": "ran out of memory", "timeout": "ran out of time"}.get(status) or (
+        status if status in STATUSES else f"{verb} {status}"
+    )
+
+
+def _seeds(records: Records, comparisons: Sequence[Comparison]) -> list[str]:
+    runs, sentences = records.counted, []
+    sizes = runs.groupby(["data", "network", "series"], sort=False)["run_id"].count()
+    single = sizes[sizes == 1].reset_index().to_dict("records")
+    names = [f"{r['series']}, {r['network']} on {r['data']}" for r in single]
+    if names:
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        sentences.append(
+            f"There is no interval for what was run with one seed only ({'; '.join(names[:NAMED])}{more}): "
+            "one seed cannot tell a difference between trainers from luck."
+        )
+    if (sizes == 2).any():
+        sentences.append("Two seeds give an interval of 12.7 standard errors to each side: it says little.")
+    for c in comparisons:
+        alone = c.difference.unpaired
+        if alone:
+            sentences.append(
+                f"{counted(len(alone), 'seed')} ({', '.join(alone[:NAMED])}) of {c.first} and {c.second}, "
+                f"{c.network} on {c.data}, ended ok on one side only and left their comparison."
+            )
+    if not comparisons and len(runs):
+        sentences.append("No two trainers were run on the same network and data set, so there is no comparison.")
+    unseeded = int((runs["seed"] == "").sum())
+    if unseeded:
+        sentences.append(f"{counted(unseeded, 'run')} recorded no seed and cannot be paired.")
+    return sentences
+
+
+def _measured(records: Records) -> list[str]:
+    runs, sentences = records.counted, []
+    if runs.empty:
+        return []
+    tested = runs.dropna(subset=["n_test", "test_error"])
+    if len(tested):
+        worst = max(sampling_half(r["test_error"], int(r["n_test"])) for r in tested.to_dict("records"))
+        sentences.append(
+            "Intervals are over seeds: they say how a repeated run would come out on the same test images, not on "
+            f"others. The test set's own size adds up to \u00b1{worst * 100:.2f} points."
+        )
+    if runs["energy_joules"].isna().all():
+        why = sorted(set(runs["energy_missing"]) - {""})
+        sentences.append(f"Energy was not measured{f' ({why[0]})' if why else ''}.")
+    for key in ("samples_per_second", "train_seconds", "memory_activations", "memory_peak"):
+        lacking = runs[runs[key].isna()]
+        if len(lacking):
+            sentences.append(f"{counted(len(lacking), 'run')} of {len(runs)} did not record {METRICS[key].label}.")
+    resumed = int(runs["resumed"].astype(bool).sum())
+    if resumed:
+        sentences.append(
+            f"{counted(resumed, 'run')} of {len(runs)} went on from a checkpoint: times hold all its parts."
+        )
+    cores = pd.to_numeric(runs["cores"], errors="coerce")
+    busy = runs[runs["load"] > BUSY * cores]
+    if len(busy):
+        sentences.append(
+            f"{counted(len(busy), 'run')} of {len(runs)} shared the machine with other work (load average up to "
+            f"{fixed(busy['load'].max(), 1)} on {counted(int(cores.max()), 'core')}): times say little, and speeds are "
+            "lower than they would be alone."
+        )
+    mixed = [k for k in (*ENVIRONMENT, "code_version") if len(set(runs[k]) - {""}) > 1]
+    if mixed:
+        shown = [f"{k.replace('_', ' ')} ({', '.join(sorted(set(runs[k]) - {''})[:4])})" for k in mixed]
+        sentences.append(f"Runs differ in {listed(shown)}: times and memory of such runs should not be compared.")
+    return sentences

@@ -1,0 +1,89 @@
+"""A panel of lines: the mean over seeds of y against x, one line a series, with a band or strokes for the interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import seaborn as sns
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from lab.report.numbers import plain
+from lab.report.panel import SUBTITLE, TITLE, Panel, axes_in, finish, put_titles
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+AXIS = 38.0
+_STEPS: tuple[Sequence[float], ...] = (
+    (1,),
+    (1, 3),
+    (1, 2, 5),
+    (1, 1.5, 2, 3, 5, 7),
+    np.arange(1, 10, 0.5).tolist(),
+    np.arange(1, 10, 0.1).tolist(),
+)
+
+
+def lines_panel(
+    prefix: str,
+    title: str,
+    subtitle: str,
+    frame: pd.DataFrame,
+    styles: Mapping[str, tuple[str, str]],
+    alt: str,
+    *,
+    x: str,
+    y: str,
+    label: str,
+    limits: tuple[float, float],
+    log: bool,
+    bars: bool,
+    band: Callable[[Any], tuple[float, float]],
+    names: Mapping[int, str] | None = None,
+) -> Panel:
+    """Draws y against x, one line a series: the mean of rows that share an x, and `band` over them."""
+    head = TITLE + SUBTITLE + 8
+    canvas, axes = axes_in(head, 180, AXIS, 38, 14)
+    put_titles(canvas, title, subtitle)
+    if log:
+        axes.set_yscale("log")
+    for series, rows in frame.groupby("series", sort=False):
+        colour, marker = styles[str(series)]
+        sns.lineplot(
+            data=rows, x=x, y=y, color=colour, marker=marker, ms=6.5, mew=0, lw=1.6, ax=axes, legend=False,
+            errorbar=band, err_style="bars" if bars else "band", markevery=max(1, math.ceil(rows[x].nunique() / 8)),
+            err_kws={"elinewidth": 1.4} if bars else {"alpha": 0.18, "linewidth": 0},
+        )  # fmt: skip
+    axes.set_ylim(limits)
+    axes.set_xlabel(label)
+    axes.set_ylabel("")
+    axes.grid(axis="y")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: plain(v)))
+    if log:
+        axes.yaxis.set_major_locator(FixedLocator(log_ticks(*limits)))
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axes.yaxis.set_minor_locator(NullLocator())
+    if names is not None:
+        axes.xaxis.set_major_locator(FixedLocator(list(names)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: names.get(round(v), "")))
+        axes.set_xlim(min(names) - 0.25, max(names) + 0.25)
+    else:
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=x == "epoch"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: plain(v)))
+    return finish(canvas, prefix, alt)
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """At least three round values between two positive limits where that can be, at most about eight."""
+    ticks: list[float] = []
+    for steps in _STEPS:
+        powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+        ticks = [s * 10.0**p for p in powers for s in steps if low <= s * 10.0**p <= high]
+        if len(ticks) >= 3:
+            break
+    return ticks[:: math.ceil(len(ticks) / 8)] if ticks else []

@@ -1,0 +1,214 @@
+"""Run folders -> tidy pandas frames: one row a run, an epoch, a block, a part of memory, a part of the time.
+
+runs      run_id, folder, status, reason, trainer, series, network, data (names as shown), family, seed (text),
+          variant, counted (enters the means), task, code_version, started, finished, n_epochs, peak_at, energy_missing,
+          resumed, load (the machine's load average), `extract.ENVIRONMENT`, and every metric of `metrics.METRICS` that
+          has a path into the record
+epochs    run keys; epoch, step, train_loss, learning_rate, valid_accuracy, valid_error, valid_loss, valid_rmse,
+          epoch_seconds, samples_per_second, elapsed (training seconds up to the epoch's end, evaluation not included)
+blocks    run keys; split (test | valid), position (from 1), block, block_accuracy
+memory    run keys; part, bytes
+seconds   run keys; part, seconds
+
+Run keys are run_id, data, network, trainer, series, seed, counted. Fractions are 0..1, sizes bytes, times seconds; an
+unknown number is NaN. Text has passed `text.visible`. A record that cannot be read is a row of `runs` with the status
+"unreadable" and the reason; nothing in a record can stop a report.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lab.errors import UsageError
+from lab.report import variants
+from lab.report.extract import COLUMNS, KEYS, NUMERIC, block_rows, epoch_rows, run_row
+from lab.report.metrics import MEMORY_PARTS, PRIMARY, TIME_PARTS
+from lab.report.read import STATUSES, Unreadable, read_record, words
+from lab.report.text import short_id, visible
+
+NOT_RUNS = "sweeps"
+ALL_STATUSES = (*STATUSES, "missing", "unreadable")
+
+
+@dataclass(frozen=True)
+class Records:
+    """What a report is drawn from. `notes` are (run, sentence) pairs; `settings` the options behind each series."""
+
+    runs: pd.DataFrame
+    epochs: pd.DataFrame
+    blocks: pd.DataFrame
+    memory: pd.DataFrame
+    seconds: pd.DataFrame
+    notes: tuple[tuple[str, str], ...] = ()
+    settings: Mapping[tuple[str, str, str], Mapping[str, str]] = field(default_factory=dict)
+    expected: int | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many runs ended in each status that occurs, in a fixed order."""
+        found = self.runs["status"].value_counts()
+        return {s: int(found[s]) for s in ALL_STATUSES if s in found}
+
+    @property
+    def counted(self) -> pd.DataFrame:
+        """The runs that enter means."""
+        return self.runs[self.runs["counted"].astype(bool)]
+
+
+def load_records(
+    runs: Path | Sequence[Path],
+    *,
+    run_ids: Sequence[str] | None = None,
+    expected: Sequence[Mapping[str, Any]] | None = None,
+) -> Records:
+    """Reads the run folders under one or more roots, limited to `run_ids` (or to those of `expected`) where given.
+
+    `expected` holds {"run_id": ..., "config": {...}}; what is expected and not found is a row that is "missing".
+    Raises UsageError when a root is not a folder.
+    """
+    plan = {words(e.get("run_id")): e for e in expected or () if words(e.get("run_id"))}
+    wanted = list(dict.fromkeys([*(run_ids or ()), *plan])) if run_ids is not None or expected is not None else None
+    notes: list[tuple[str, str]] = []
+    found: dict[str, tuple[Path, dict[str, Any]]] = {}
+    for folder in _folders([runs] if isinstance(runs, Path | str) else runs):
+        if wanted is not None and folder.name not in wanted:
+            continue
+        record = _read(folder, plan.get(folder.name, {}))
+        # The folder's name is the run's identity: a copied folder with an old id inside must not hide the original.
+        if words(record.get("run_id")) not in ("", folder.name):
+            notes.append((visible(folder.name, 80), f"its record calls itself {visible(record['run_id'], 80)}"))
+        if folder.name in found:
+            notes.append((visible(folder.name, 80), f"found twice; the one in {visible(folder.parent)} is left out"))
+            continue
+        found[folder.name] = folder, record
+    for name in wanted or ():
+        if name not in found:
+            lost = {**plan.get(name, {}), "status": "missing", "reason": "there is no such run folder"}
+            found[name] = Path(), lost
+    frames = _frames(found, notes)
+    return Records(**frames, expected=None if wanted is None else len(wanted))
+
+
+def _folders(roots: Sequence[Path]) -> list[Path]:
+    folders: list[Path] = []
+    for root in map(Path, roots):
+        if not root.is_dir():
+            raise UsageError(
+                f"there is no folder {str(root)!r} to read runs from; name the folder that holds the run folders"
+            )
+        if (root / "record.json").is_file():
+            folders.append(root.absolute())
+            continue
+        children = [c for c in root.iterdir() if c.name != NOT_RUNS and not c.name.startswith(".") and c.is_dir()]
+        folders.extend(sorted(children, key=lambda c: c.name))
+    return folders
+
+
+def _read(folder: Path, planned: Mapping[str, Any]) -> dict[str, Any]:
+    path = folder / "record.json"
+    if not path.exists() and not path.is_symlink():
+        return {**planned, "status": "missing", "reason": "its folder holds no record: the run is not finished"}
+    try:
+        return read_record(path)
+    except Unreadable as reason:
+        return {**planned, "status": "unreadable", "reason": str(reason)}
+
+
+def _frames(found: Mapping[str, tuple[Path, dict[str, Any]]], notes: list[tuple[str, str]]) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = []
+    for name, (folder, record) in found.items():
+        rows.append(run_row(name, folder, record, notes))
+    settings = _name_series(rows, [record for _, record in found.values()])
+    _count(rows, notes)
+    pairs = sorted(zip(rows, (record for _, record in found.values()), strict=True), key=lambda pair: _order(pair[0]))
+    long: dict[str, list[dict[str, Any]]] = {"epochs": [], "blocks": [], "memory": [], "seconds": []}
+    for row, record in pairs:
+        keys = {k: row[k] for k in KEYS}
+        long["epochs"] += [{**keys, **epoch} for epoch in epoch_rows(record)]
+        long["blocks"] += [{**keys, **block} for block in block_rows(record)]
+        long["memory"] += [{**keys, "part": p, "bytes": row[f"memory_{p}"]} for p in (*MEMORY_PARTS, "peak")]
+        long["seconds"] += [{**keys, "part": p, "seconds": row[f"{p}_seconds"]} for p in TIME_PARTS]
+    data = {"runs": [row for row, _ in pairs], **long}
+    frames = {name: pd.DataFrame(rows, columns=COLUMNS[name]) for name, rows in data.items()}
+    for frame in frames.values():
+        numeric = [c for c in frame.columns if c in NUMERIC]
+        frame[numeric] = frame[numeric].astype(float)
+    frames["memory"] = frames["memory"].dropna(subset=["bytes"]).reset_index(drop=True)
+    frames["seconds"] = frames["seconds"].dropna(subset=["seconds"]).reset_index(drop=True)
+    return {**frames, "notes": tuple(sorted(notes)), "settings": settings}
+
+
+def _name_series(
+    rows: list[dict[str, Any]], records: list[dict[str, Any]]
+) -> dict[tuple[str, str, str], dict[str, str]]:
+    """Adds `variant` and `series` to the rows; data sets of one name and different contents get their digest added."""
+    digests: dict[str, set[str]] = {}
+    for row in rows:
+        digests.setdefault(row["data"], set()).update([row["digest"]] if row["digest"] else [])
+    for row in rows:
+        if len(digests[row["data"]]) > 1 and row["digest"]:
+            row["data"] = f"{row['data']} ({visible(row['digest'], 400)[:8]})"
+    groups: dict[tuple[str, str, str], dict[str, dict[str, str]]] = {}
+    keys = []
+    for row, record in zip(rows, records, strict=True):
+        flat = variants.settings(record.get("config"))
+        text = repr(sorted(flat.items()))
+        keys.append(text)
+        if flat:
+            groups.setdefault((row["data"], row["network"], row["trainer"]), {})[text] = flat
+    named: dict[tuple[str, str, str], dict[str, str]] = {}
+    for row, text in zip(rows, keys, strict=True):
+        options = groups.get((row["data"], row["network"], row["trainer"]), {})
+        order = sorted(options)
+        labels = dict(zip(order, variants.variant_labels([options[o] for o in order]), strict=True))
+        row["variant"] = labels.get(text, "")
+        row["series"] = f"{row['trainer']} ({row['variant']})" if row["variant"] else row["trainer"]
+        named[(row["data"], row["network"], row["series"])] = options.get(text, {})
+    return named
+
+
+def _count(rows: list[dict[str, Any]], notes: list[tuple[str, str]]) -> None:
+    """Marks the runs that enter means: ended ok, with a result, each seed once (the one that finished last)."""
+    latest: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda r: (r["finished"], r["run_id"])):
+        if row["status"] != "ok" or math.isnan(row[PRIMARY[row["task"]].key]):
+            continue
+        key = (row["data"], row["network"], row["series"], row["seed"] or row["run_id"])
+        if key in latest:
+            older = latest[key]
+            older["counted"] = False
+            notes.append(
+                (
+                    older["run_id"],
+                    f"has the seed of {short_id(row['run_id'])}, which finished later; it is counted once",
+                )
+            )
+        row["counted"] = True
+        latest[key] = row
+
+
+def _order(row: dict[str, Any]) -> tuple[Any, ...]:
+    family = {"backprop": 0, "forward_forward": 1}.get(row["family"], 2)
+    known = [i for i, name in enumerate(variants.DATA_ORDER) if row["data"].split(" (")[0] == name]
+    names = [natural(row[k]) for k in ("data", "network")]
+    return (
+        known or [len(variants.DATA_ORDER)],
+        *names,
+        family,
+        natural(row["series"]),
+        len(row["seed"]),
+        row["seed"],
+        row["run_id"],
+    )
+
+
+def natural(text: str) -> list[tuple[int, str]]:
+    """Sorts "mlp 3x500" before "mlp 10x500", and capitals beside small letters."""
+    return [(len(part), part) if part.isdigit() else (0, part) for part in re.split(r"(\d+)", text.casefold())]

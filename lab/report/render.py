@@ -1,0 +1,236 @@
+"""Puts a report together: a page, its Markdown twin, CSV, LaTeX tables and figure files, all or none of them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import shlex
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from lab.errors import StorageError, UsageError
+from lab.report import svg, text, write
+from lab.report.compare import Comparison, compare
+from lab.report.figure import Figure
+from lab.report.figures import KEYS, make_figures
+from lab.report.limits import limits, status_text
+from lab.report.load import Records, load_records
+from lab.report.style import COLOURS, css
+from lab.report.sweeps import sweep_runs
+from lab.report.tables import Table, make_tables
+
+TABLES = ("summary", "comparisons", "memory", "blocks", "runs")
+OWN = tuple(
+    [f"figures/{k}.{e}" for k in KEYS for e in ("svg", "png")]
+    + [f"tables/{k}.tex" for k in TABLES]
+    + ["run_ids.txt", "runs.csv", "report.md", "index.html"]
+)
+HEADLINES = 4
+
+
+def make_report(
+    runs: Path | Sequence[Path],
+    out: Path,
+    *,
+    run_ids: Sequence[str] | None = None,
+    expected: Sequence[Mapping[str, Any]] | None = None,
+    sweep: str | None = None,
+    title: str | None = None,
+) -> Path:
+    """Draws a report of the runs under `runs` into the folder `out` and returns the path of its index.html.
+
+    `run_ids`, `expected` ({"run_id": ..., "config": ...}) or the name of a sweep limit it to those runs, and list the
+    ones that are missing. All is drawn before the first file of an earlier report is replaced; index.html comes last.
+    Raises UsageError for a folder or sweep that is not there, StorageError when `out` cannot be written.
+    """
+    roots = [Path(runs)] if isinstance(runs, Path | str) else [Path(r) for r in runs]
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{str(out)!r} is a file; name a folder for the report")
+    if sweep is not None:
+        expected = sweep_runs(roots, sweep)
+    elif expected is not None and run_ids is None:
+        sweep = _own_sweep(roots, out)
+    records = load_records(roots, run_ids=run_ids, expected=expected)
+    ids = None if records.expected is None or sweep is not None else list(records.runs["run_id"])
+    made = not out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        drafts = Path(tempfile.mkdtemp(prefix=".report-", dir=out))
+        try:
+            _draw(drafts, out, roots, records, ids=ids, sweep=sweep, title=title)
+            _publish(drafts, out)
+        finally:
+            shutil.rmtree(drafts, ignore_errors=True)
+    except OSError as error:
+        raise StorageError(
+            f"the report cannot be written to {str(out)!r} ({error.strerror or error}); free space or use another"
+        ) from error
+    finally:
+        if made and out.is_dir() and not any(out.iterdir()):
+            out.rmdir()
+    return out / "index.html"
+
+
+def _own_sweep(roots: list[Path], out: Path) -> str | None:
+    """The sweep whose folder the report is written to, since naming it rebuilds the report."""
+    folder = out.absolute().parent
+    return folder.name if any(folder.parent == root.absolute() / "sweeps" for root in roots) else None
+
+
+def _draw(
+    drafts: Path, out: Path, roots: list[Path], records: Records, *, ids: list[str] | None, sweep: str | None,
+    title: str | None,
+) -> None:  # fmt: skip
+    comparisons = compare(records)
+    figures = make_figures(records)
+    tables = make_tables(records, comparisons)
+    (drafts / "figures").mkdir()
+    (drafts / "tables").mkdir()
+    for figure in figures:
+        if not figure.missing:
+            figure.save(drafts / "figures")
+    for table in tables:
+        (drafts / "tables" / f"{table.key}.tex").write_text(write.latex(table), encoding="utf-8")
+    (drafts / "runs.csv").write_text(write.runs_csv(records), encoding="utf-8")
+    if ids is not None:
+        (drafts / "run_ids.txt").write_text("".join(f"{i}\n" for i in ids), encoding="utf-8")
+    page = content(records, comparisons, figures, tables, out, roots, limited=ids is not None, sweep=sweep, title=title)
+    (drafts / "report.md").write_text(as_markdown(page, figures), encoding="utf-8")
+    (drafts / "index.html").write_text(as_html(page, figures), encoding="utf-8")
+
+
+def _publish(drafts: Path, out: Path) -> None:
+    for name in ("figures", "tables"):
+        (out / name).mkdir(exist_ok=True)
+    for name in OWN:
+        if (drafts / name).exists():
+            os.replace(drafts / name, out / name)
+        else:  # left by an earlier report of other runs, and no longer true
+            (out / name).unlink(missing_ok=True)
+
+
+def content(
+    records: Records, comparisons: list[Comparison], figures: list[Figure], tables: list[Table], out: Path,
+    roots: list[Path], *, limited: bool, sweep: str | None, title: str | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Everything that both the page and its Markdown twin say, as plain text."""
+    question = _question(records)
+    links = {
+        run["run_id"]: write.link(os.path.relpath(run["folder"], out.absolute()).replace(os.sep, "/") + "/")
+        for run in records.runs.to_dict("records")
+        if run["folder"]
+    }
+    counts = records.counts
+    return {
+        "title": text.visible(title) if title else question,
+        "subtitle": question if title else "",
+        "answers": _answers(records, comparisons),
+        "status": status_text(records),
+        "warn": any(counts.get(s) for s in counts if s != "ok"),
+        "tables": tables,
+        "links": links,
+        "limits": limits(records, comparisons, [f.missing for f in figures if f.missing and not records.counted.empty]),
+        "command": _command(roots, out, limited, sweep, title),
+        "roots": [
+            {
+                "name": text.visible(r),
+                "link": write.link(os.path.relpath(r.absolute(), out.absolute()).replace(os.sep, "/")),
+            }
+            for r in roots
+        ],
+        "versions": text.listed(sorted(set(records.runs["code_version"]) - {""})) or "not recorded",
+    }
+
+
+def _question(records: Records) -> str:
+    runs = records.counted if len(records.counted) else records.runs
+    known = runs[~runs["trainer"].str.startswith("unknown")] if len(runs) else runs
+    trainers, data = list(dict.fromkeys(known["trainer"])), list(dict.fromkeys(known["data"]))
+    if not trainers:
+        return "A report without results"
+    where = f" on {text.listed(data)}" if len(data) <= 4 else f" on {len(data)} data sets"
+    if len(trainers) == 1:
+        return f"How well does {trainers[0]} do{where}?"
+    who = text.listed(trainers) if len(trainers) <= 4 else f"{len(trainers)} trainers"
+    return f"How do {who} compare{where}?"
+
+
+def _answers(records: Records, comparisons: list[Comparison]) -> list[str]:
+    # The first comparison of each network and data set speaks before any setting has a second word.
+    firsts = {(c.data, c.network): c for c in reversed(comparisons)}
+    order = sorted(comparisons, key=lambda c: firsts[(c.data, c.network)] is not c)
+    sentences = [c.sentence for c in order[:HEADLINES]]
+    if len(order) > HEADLINES:
+        rest = text.counted(len(order) - HEADLINES, "more comparison")
+        sentences.append(f"{rest} in the table of paired comparisons.")
+    if not sentences and records.counted.empty:
+        return ["No run ended ok with a test result, so there is no answer yet."]
+    return sentences or ["Only one trainer has results here, so there is nothing to compare it with."]
+
+
+def _command(roots: list[Path], out: Path, limited: bool, sweep: str | None, title: str | None) -> str:
+    words = ["python", "-m", "lab.report", *map(str, roots), "--out", str(out)]
+    words += ["--sweep", sweep] if sweep is not None else []
+    words += ["--ids", str(out / "run_ids.txt")] if limited else []
+    words += ["--title", title] if title else []
+    return text.visible(shlex.join(words), 2000)
+
+
+def as_html(page: Mapping[str, Any], figures: Sequence[Figure]) -> str:
+    """The one self-contained page; its policy allows its own style and script by their digests, and nothing else."""
+    style = css() + _print_colours() + _template("page.css")
+    script = _template("page.js")
+    policy = (
+        f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    drawn = [
+        {
+            "key": f.key, "title": f.title, "caption": f.caption, "missing": f.missing, "notes": f.notes,
+            "legend": Markup(svg.inline(f.legend.element, f.legend.alt)) if f.legend else "",
+            "panels": [Markup(svg.inline(p.element, p.alt)) for p in f.panels],
+        }
+        for f in figures
+    ]  # fmt: skip
+    environment = _environment(html=True)
+    environment.filters["tied"] = lambda sentence: sentence.replace("95 %", "95\u00a0%")
+    template = environment.from_string(_template("page.html.j2"))
+    return template.render(
+        {**page, "figures": drawn, "policy": policy, "style": Markup(style), "script": Markup(script)}
+    )
+
+
+def as_markdown(page: Mapping[str, Any], figures: Sequence[Figure]) -> str:
+    """The same content as Markdown, with the PNG pictures."""
+    environment = _environment(html=False)
+    environment.filters["md"] = text.markdown
+    environment.filters["mdtable"] = lambda table: write.markdown(table, page["links"])
+    return environment.from_string(_template("report.md.j2")).render({**page, "figures": figures})
+
+
+def _environment(*, html: bool) -> Environment:
+    return Environment(
+        autoescape=html, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+
+
+def _print_colours() -> str:
+    """Paper is light, whatever the screen is."""
+    return f"@media print{{:root{{{''.join(f'--{name}:{value};' for name, value, _ in COLOURS)}}}}}"
+
+
+def _template(name: str) -> str:
+    return (files("lab.report") / "template" / name).read_text(encoding="utf-8")
+
+
+def _digest(source: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"

@@ -1,0 +1,227 @@
+"""The tables of a report as data: columns, cells and captions, before any markup.
+
+A cell keeps the text to show and the number to sort by. `write` turns a table into HTML, Markdown, LaTeX or CSV.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from lab.report.compare import Comparison
+from lab.report.load import Records
+from lab.report.metrics import BYTES, FRACTION, MEMORY_PARTS, METRICS, Metric, plus_minus
+from lab.report.numbers import plain, significant
+from lab.report.statistics import Interval, mean_interval
+from lab.report.text import short_id
+
+DASH = "\u2013"
+FOLDED = {"data": "on {}", "network": "with {}"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: `text` to show, `number` to sort by (NaN for text), `run` when it leads to a run's folder."""
+
+    text: str
+    number: float = math.nan
+    run: str = ""
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading and its unit; numeric columns are set to the right."""
+
+    label: str
+    numeric: bool = False
+    unit: str = ""
+
+    @property
+    def heading(self) -> str:
+        """Label and unit in one: "test error, %"."""
+        return f"{self.label}, {self.unit}" if self.unit else self.label
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; the first column of each row is its heading."""
+
+    key: str
+    title: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+Build = Callable[[pd.DataFrame], Cell]
+
+
+def make_tables(records: Records, comparisons: list[Comparison]) -> list[Table]:
+    """All tables that have a row: summary, comparisons, memory, blocks, every run."""
+    tables = [summary(records), paired(comparisons), memory(records), blocks(records), every_run(records)]
+    return [folded(t) for t in tables if t.rows]
+
+
+def folded(table: Table) -> Table:
+    """Says in the caption what a whole column of networks or data sets would repeat."""
+    fixed: dict[str, str] = {}
+    for i, column in enumerate(table.columns):
+        values = {row[i].text for row in table.rows}
+        if column.label in FOLDED and not column.numeric and len(values) == 1 and values != {DASH}:
+            fixed[column.label] = values.pop()
+    if not fixed:
+        return table
+    keep = [i for i, column in enumerate(table.columns) if column.label not in fixed]
+    said = " ".join(FOLDED[k].format(fixed[k]) for k in FOLDED if k in fixed)
+    columns, rows = (tuple(table.columns[i] for i in keep), tuple(tuple(row[i] for i in keep) for row in table.rows))
+    return replace(table, caption=f"{said[0].upper()}{said[1:]}. {table.caption}", columns=columns, rows=rows)
+
+
+def summary(records: Records) -> Table:
+    """One row for each trainer, network and data set: means over seeds with half of the 95 % interval."""
+    shown = [
+        "test_error", "test_accuracy", "test_accuracy_goodness", "test_accuracy_softmax", "test_rmse", "test_r2",
+        "train_seconds",
+        "total_seconds", "samples_per_second", "rows_per_sample", "passes_per_prediction", "memory_activations",
+        "memory_peak", "energy_joules", "parameters",
+    ]  # fmt: skip
+    runs = records.counted
+    columns: list[tuple[Column, Build]] = [(Column("seeds", True), lambda g: _count(len(g)))]
+    for key in shown:
+        if runs[key].notna().any():
+            label = METRICS[key].label.removeprefix("memory of ")
+            columns.append((Column(label, True, METRICS[key].symbol), _mean(METRICS[key])))
+    caption = (
+        "Means over seeds; after \u00b1 stands half of the 95 % t interval over seeds, which one seed does not have. "
+        "Only runs that ended ok are in it."
+    )
+    return _grouped("summary", "Summary", caption, runs, columns)
+
+
+def memory(records: Records) -> Table:
+    """The memory split in MiB, mean over seeds."""
+    runs = records.counted
+    parts = [f"memory_{p}" for p in (*MEMORY_PARTS, "peak")] + ["process_peak_bytes"]
+    columns: list[tuple[Column, Build]] = []
+    for key in parts:
+        if runs[key].notna().any():
+            label = METRICS[key].label.removeprefix("memory of ")
+            columns.append((Column(label, True, METRICS[key].symbol), _mean(METRICS[key], spread=False)))
+    if columns and (runs["peak_at"] != "").any():
+        columns.append((Column("peak reached at"), lambda g: Cell(", ".join(sorted(set(g["peak_at"]) - {""})) or DASH)))
+    caption = (
+        "The largest size of each part, mean over seeds. The parts were counted where they are allocated; the process "
+        "peak is what the operating system saw, libraries included."
+    )
+    return _grouped("memory", "Memory", caption, runs if columns else runs.head(0), columns)
+
+
+def blocks(records: Records) -> Table:
+    """Accuracy of each block in %, mean over seeds, on the test set where recorded there."""
+    frame = records.blocks[records.blocks["counted"].astype(bool)]
+    tested = set(frame.loc[frame["split"] == "test", "run_id"])
+    frame = frame[(frame["split"] == "test") | ~frame["run_id"].isin(tested)]
+    deepest = int(frame["position"].max()) if len(frame) else 0
+
+    def column(position: int) -> Build:
+        return lambda g: _show(g.loc[g["position"] == position, "block_accuracy"], METRICS["block_accuracy"])
+
+    columns = [(Column(f"block {i}", True, "%"), column(i)) for i in range(1, deepest + 1)]
+    caption = "Test accuracy read from each block alone, counted from the input: mean \u00b1 half of the 95 % interval."
+    if not tested and len(frame):
+        caption = caption.replace("Test", "Validation")
+    return _grouped("blocks", "Accuracy of each block", caption, frame, columns)
+
+
+def paired(comparisons: list[Comparison]) -> Table:
+    """One row for each pair of trainers compared over the same seeds."""
+    rows = []
+    for c in comparisons:
+        difference, unit = c.difference.interval, c.metric.unit
+        if difference.n == 0:
+            continue
+        sign = 1.0 if c.metric.better == "higher" else -1.0
+        points = unit is FRACTION
+
+        def show(value: float, points: bool = points, scale: float = unit.scale) -> str:
+            return f"{value * scale:.2f}".replace("-", "\u2212") if points else significant(value * scale)
+
+        ends = sorted(sign * v for v in (difference.low, difference.high) if v is not None)
+        rows.append((
+            Cell(c.data), Cell(c.network), Cell(c.first), Cell(c.second), Cell(c.metric.label), _count(difference.n),
+            Cell(show(abs(difference.mean)) + (" points" if points else ""), abs(difference.mean)),
+            Cell(f"{show(ends[0])} to {show(ends[1])}" if ends else DASH, ends[0] if ends else math.nan),
+            _ratio(c.speed.interval), _ratio(c.memory.interval),
+        ))  # fmt: skip
+    headings = ("data", "network", "better", "compared with", "by", "paired seeds", "difference", "95 % interval",
+                "ratio of samples a second", "ratio of activation memory")  # fmt: skip
+    numeric = {"paired seeds", "difference", "95 % interval", "ratio of samples a second", "ratio of activation memory"}
+    caption = (
+        "Differences are taken seed by seed, so that what two runs of one seed share cancels. An interval that holds "
+        "zero shows no difference. Ratios are geometric means of better over compared with."
+    )
+    columns = tuple(Column(h, h in numeric) for h in headings)
+    return Table("comparisons", "Paired comparisons", caption, columns, tuple(rows))
+
+
+def every_run(records: Records) -> Table:
+    """Every run that was found or expected, with its status and a link to its folder."""
+    runs = records.runs
+    names = [k for k in ("test_error", "test_rmse", "train_seconds", "samples_per_second", "memory_peak")
+             if runs[k].notna().any()]  # fmt: skip
+    rows: list[tuple[Cell, ...]] = []
+    for run in runs.to_dict("records"):
+        reason = run["reason"] or ("not in the means" if run["status"] == "ok" and not run["counted"] else "")
+        rows.append((
+            Cell(short_id(run["run_id"]), run=run["run_id"] if run["folder"] else ""),
+            Cell(run["status"].replace("_", " "), strong=run["status"] != "ok"),
+            *(Cell(DASH if run[k].startswith("unknown ") else run[k]) for k in ("series", "network", "data")),
+            Cell(run["seed"] or DASH, float(run["seed"]) if run["seed"] else math.nan),
+            _count(run["n_epochs"]), *(Cell(METRICS[k].show(run[k]), run[k]) for k in names), Cell(reason or DASH),
+        ))  # fmt: skip
+    # Where every run is whole, a column of dashes says nothing.
+    if all(row[-1].text == DASH for row in rows):
+        rows = [row[:-1] for row in rows]
+    columns = (
+        Column("run"), Column("status"), Column("trainer"), Column("network"), Column("data"), Column("seed", True),
+        Column("epochs", True), *(Column(METRICS[k].label, True, METRICS[k].symbol) for k in names), Column("reason"),
+    )  # fmt: skip
+    caption = "Each run leads to its folder; its record.json holds the config, environment and every number used here."
+    return Table("runs", "Every run", caption, columns[: len(rows[0])] if rows else columns, tuple(rows))
+
+
+def _grouped(key: str, title: str, caption: str, frame: pd.DataFrame, columns: list[tuple[Column, Build]]) -> Table:
+    rows = []
+    for (data, network, series), group in frame.groupby(["data", "network", "series"], sort=False):
+        rows.append((Cell(str(series)), Cell(str(network)), Cell(str(data)), *(build(group) for _, build in columns)))
+    head = (Column("trainer"), Column("network"), Column("data"), *(column for column, _ in columns))
+    return Table(key, title, caption, head, tuple(rows))
+
+
+def _mean(metric: Metric, *, spread: bool = True) -> Build:
+    def build(group: pd.DataFrame) -> Cell:
+        return _show(group[metric.key], metric, spread=spread)
+
+    return build
+
+
+def _show(values: pd.Series, metric: Metric, *, spread: bool = True) -> Cell:
+    interval = mean_interval(list(values))
+    # Counts that are the same for every seed are no estimate, and have no interval.
+    if interval.half == 0 and metric.unit is not FRACTION:
+        text = plain(interval.mean) if metric.unit is not BYTES else metric.show(interval.mean)
+        return Cell(text, interval.mean)
+    half = interval.half if spread else None
+    return Cell(plus_minus(interval.mean, half, metric), interval.mean * metric.unit.scale)
+
+
+def _ratio(ratio: Interval) -> Cell:
+    return Cell(significant(ratio.mean, 3) if ratio.n else DASH, ratio.mean)
+
+
+def _count(value: float) -> Cell:
+    return Cell(plain(value) if math.isfinite(value) else DASH, value)

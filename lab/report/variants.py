@@ -1,0 +1,90 @@
+"""Names for runs: the trainer, network and data set they belong to, and what sets variants of one trainer apart.
+
+Runs may only be averaged over seeds when everything else in their configs is equal. A sweep over epochs=5,10 makes two
+variants of each trainer: they become "backprop (epochs=5)" and "backprop (epochs=10)", never one group of six seeds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lab.report.read import walk, words
+from lab.report.text import shorten, visible
+
+DATA_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
+# Data sets are listed in this order, others after them.
+DATA_ORDER = tuple(DATA_NAMES.values())
+NOT_SETTINGS = ("seed",)
+LABEL = 60
+
+
+def flatten(config: object, prefix: str = "") -> dict[str, str]:
+    """Turns nested options into {"trainer.epochs": "5"}; the values are JSON, so that 1 and "1" stay apart."""
+    if not isinstance(config, Mapping):
+        return {prefix: json.dumps(config, sort_keys=True, ensure_ascii=True)} if prefix else {}
+    flat: dict[str, str] = {}
+    for key, value in config.items():
+        flat.update(flatten(value, f"{prefix}.{key}" if prefix else str(key)))
+    return flat
+
+
+def settings(config: object) -> dict[str, str]:
+    """The flat options that two runs must share to be seeds of one experiment."""
+    return {k: v for k, v in flatten(config).items() if k not in NOT_SETTINGS}
+
+
+def trainer_name(record: Mapping[str, Any]) -> str:
+    """The trainer as shown: "forward-forward" for forward_forward."""
+    name = words(walk(record, "config", "trainer", "name")) or words(record.get("family"))
+    return visible(name.replace("_", "-"), LABEL) or "unknown trainer"
+
+
+def data_name(record: Mapping[str, Any]) -> str:
+    """The data set as shown: "MNIST" for mnist."""
+    name = words(walk(record, "data", "name")) or words(walk(record, "config", "data", "name"))
+    return DATA_NAMES.get(name.replace("-", "_"), visible(name, LABEL)) or "unknown data"
+
+
+def network_name(record: Mapping[str, Any]) -> str:
+    """The network's label, else one made from the model's options: "mlp 3x500"."""
+    label = words(walk(record, "network", "label"))
+    if label:
+        return visible(label, LABEL)
+    name = words(walk(record, "config", "model", "name"))
+    depth, width = (walk(record, "config", "model", key) for key in ("depth", "width"))
+    sizes = f" {depth}x{width}" if isinstance(depth, int) and isinstance(width, int) else ""
+    return visible(f"{name}{sizes}", LABEL) if name else "unknown network"
+
+
+def seed_name(record: Mapping[str, Any]) -> str:
+    """The seed as text, or nothing where the config has none that is a whole number."""
+    seed = walk(record, "config", "seed")
+    return visible(seed, 40) if isinstance(seed, int) and not isinstance(seed, bool) and abs(seed) < 2**128 else ""
+
+
+def differing(variants: Iterable[Mapping[str, str]]) -> list[str]:
+    """The options whose values are not the same in all variants, sorted."""
+    known = list(variants)
+    keys = sorted({k for v in known for k in v})
+    return [k for k in keys if len({v.get(k) for v in known}) > 1]
+
+
+def variant_labels(variants: list[Mapping[str, str]]) -> list[str]:
+    """One distinct label for each distinct variant: nothing for an only one, else the options that differ."""
+    if len(variants) < 2:
+        return [""] * len(variants)
+    keys = differing(variants)
+    tails = [k.rsplit(".", 1)[-1] for k in keys]
+    names = [t if tails.count(t) == 1 else k for k, t in zip(keys, tails, strict=True)]
+    labels = [", ".join(f"{n}={_value(v.get(k))}" for n, k in zip(names, keys, strict=True)) for v in variants]
+    labels = [shorten(visible(label), LABEL) for label in labels]
+    return [f"{label} (#{i})" if labels.count(label) > 1 else label for i, label in enumerate(labels, 1)]
+
+
+def _value(text: str | None) -> str:
+    if text is None:
+        return "unset"
+    value = json.loads(text)
+    return value if isinstance(value, str) else text
