@@ -20,19 +20,23 @@ from lab.layers.dense import Dense
 from lab.layers.dropout import Dropout
 from lab.layers.initializers import Init
 from lab.layers.label_input import LabelInput, LabelMode
+from lab.layers.local import LocallyConnected2D
 from lab.layers.norm import LengthNorm
+from lab.layers.pool import AvgPool2D, GlobalAvgPool, MaxPool2D
 from lab.layers.reshape import Flatten
 from lab.layers.sequential import Sequential
 
 __all__ = [
     "Activation",
     "ActivationName",
+    "AvgPool2D",
     "Cache",
     "Conv2D",
     "Ctx",
     "Dense",
     "Dropout",
     "Flatten",
+    "GlobalAvgPool",
     "Grads",
     "Identity",
     "Init",
@@ -41,6 +45,8 @@ __all__ = [
     "Layer",
     "LeakyReLU",
     "LengthNorm",
+    "LocallyConnected2D",
+    "MaxPool2D",
     "Noise",
     "ReLU",
     "Sequential",
