@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from lab.record.record import RunRecord, run_id
 
 if TYPE_CHECKING:
     from lab.data import Dataset
-    from lab.trainers import Trainer
+    from lab.trainers import EpochRecord, Trainer
 
 Tell = Callable[[dict[str, Any]], None]
 _TELL_EVERY = 0.5  # seconds between two words on how far an epoch is
@@ -45,7 +45,7 @@ def run(
 
     named       the run's id as whoever asked for it found it: the data must still be the same
     checkpoint  where state is kept; one that is there is resumed from, bit for bit
-    tell        is given what happens as it happens: {"event": "start" | "step" | "epoch" | "note", ...}
+    tell        is given what happens as it happens: {"event": "start" | "step" | "epoch", ...}
     stopped     asked after each step; once true, a checkpoint is written and Busy raised
 
     A run that diverges, runs out of memory or fails has a record that says so. Raises UsageError and DataError for what
@@ -59,37 +59,16 @@ def run(
     if named not in (None, record.run_id):
         raise DataError(f"the data of {config.data['name']} changed since this run was asked for; ask for it again")
     record.data = _data_facts(data)
-    trainer, note = _resume(config, checkpoint)
-    if note:
-        tell({"event": "note", "text": note})
-    resumed = bool(trainer.n_outputs)
-    if not resumed:
-        trainer.build(data.shape, data.n_classes or 1, data.task, data.train.scale)
-    record.family, record.network, record.cost = trainer.family, trainer.describe(), trainer.cost()
-    carried = trainer.progress.seconds
-    watch.resume(_seconds_of(trainer))
-
-    def save() -> None:
-        _check_state(trainer)
-        if checkpoint is not None:
-            trainer.save(checkpoint)
-
-    keeper = Keeper(save, sum(array.nbytes for array in trainer.state().values()))
-    on_step = _Pulse(keeper, tell, stopped, len(data.train))
-    tell({"event": "start", "epochs": config.epochs, "done": trainer.progress.epoch, "resumed": resumed})
-    meter.start()
+    trainer, notes = build(config), list[str]()
     try:
-        if trainer.progress.epoch < config.epochs:
-            for epoch in trainer.fit(data.train, data.valid, epochs=config.epochs, on_step=on_step):
-                watch.add("train", epoch.train_seconds - carried)
-                watch.add("evaluate", epoch.evaluate_seconds)
-                carried = 0.0
-                meter.sample()
-                _check_found(trainer, epoch.valid, "the validation rows")
-                tell({"event": "epoch", "epoch": epoch.epoch, "valid": epoch.valid, "loss": epoch.train_loss})
-                if epoch.epoch < config.epochs:
-                    keeper.offer()
-            keeper.keep()
+        trainer = _ready(trainer, config, data, checkpoint, notes)
+        record.family, record.network, record.cost = trainer.family, trainer.describe(), trainer.cost()
+        watch.resume(_seconds_of(trainer))
+        meter.start()
+        for epoch in _epochs(trainer, config, data, checkpoint, tell, stopped, notes):
+            watch.add("train", epoch.train_seconds)
+            watch.add("evaluate", epoch.evaluate_seconds)
+            meter.sample()
         with watch.part("evaluate"):
             record.final = {"test": trainer.evaluate(data.test), "valid": trainer.progress.history[-1].valid}
         _check_found(trainer, record.final["test"], "the test rows")
@@ -103,14 +82,57 @@ def run(
     except Exception as error:  # a bug in a part, perhaps a user's own: this run's end, and nobody else's
         traceback.print_exc()
         record.status, record.reason = "failed", f"{type(error).__name__}: {error}"
-    if record.status != "ok":
-        watch.add("train", max(0.0, trainer.progress.seconds - carried))
+    watch.add("train", trainer.progress.seconds)  # of an epoch that did not end
     record.history = [epoch.as_dict()["result"] for epoch in trainer.progress.history]
     record.memory = trainer.memory()
-    record.measured = _measured(config, trainer, watch, meter, resumed, started)
-    if note:
-        record.measured["notes"] = [note]
+    record.measured = _measured(config, trainer, watch, meter, started, notes)
     return record
+
+
+def _ready(trainer: Trainer, config: RunConfig, data: Dataset, checkpoint: Path | None, notes: list[str]) -> Trainer:
+    """The trainer as its checkpoint left it, or with new parameters; a checkpoint of no use is set aside."""
+    if checkpoint is not None and checkpoint.exists():
+        try:
+            trainer.load(checkpoint)
+            done = trainer.progress
+            notes.append(f"resumed after epoch {done.epoch} of {config.epochs}, step {done.step}")
+            return trainer
+        except (DataError, UsageError) as error:
+            aside = checkpoint.with_name(f"{checkpoint.name}.bad")
+            storage.rename(checkpoint, aside)
+            notes.append(f"started anew, since {error} (kept as {aside.name})")
+            trainer = build(config)
+    return trainer.build(data.shape, data.n_classes or 1, data.task, data.train.scale)
+
+
+def _epochs(
+    trainer: Trainer,
+    config: RunConfig,
+    data: Dataset,
+    checkpoint: Path | None,
+    tell: Tell,
+    stopped: Callable[[], bool],
+    notes: list[str],
+) -> Iterator[EpochRecord]:
+    """Train what is left, telling of it; checkpoints on the way as time allows, and one at the end."""
+    tell({"event": "start", "epochs": config.epochs, "done": trainer.progress.epoch, "notes": notes})
+    if trainer.progress.epoch >= config.epochs:
+        return
+
+    def save() -> None:
+        _check_state(trainer)
+        if checkpoint is not None:
+            trainer.save(checkpoint)
+
+    keeper = Keeper(save, sum(array.nbytes for array in trainer.state().values()))
+    on_step = _Pulse(keeper, tell, stopped, len(data.train))
+    for epoch in trainer.fit(data.train, data.valid, epochs=config.epochs, on_step=on_step):
+        _check_found(trainer, epoch.valid, "the validation rows")
+        tell({"event": "epoch", "epoch": epoch.epoch, "valid": epoch.valid, "loss": epoch.train_loss})
+        yield epoch
+        if epoch.epoch < config.epochs:
+            keeper.offer()
+    keeper.keep()
 
 
 def _check_found(trainer: Trainer, found: dict[str, Any], rows: str) -> None:
@@ -144,23 +166,10 @@ class _Pulse:
             self._tell({"event": "step", "at": progress.epoch + progress.images / self._rows})
 
 
-def _resume(config: RunConfig, checkpoint: Path | None) -> tuple[Trainer, str | None]:
-    """A trainer as its checkpoint left it, or a new one; a checkpoint that cannot be used is set aside with a note."""
-    trainer = build(config)
-    if checkpoint is None or not checkpoint.exists():
-        return trainer, None
-    try:
-        return trainer.load(checkpoint), None
-    except (DataError, UsageError) as error:
-        aside = checkpoint.with_name(f"{checkpoint.name}.bad")
-        storage.rename(checkpoint, aside)
-        return build(config), f"started anew, since {error} (kept as {aside.name})"
-
-
 def _seconds_of(trainer: Trainer) -> dict[str, float]:
     history = trainer.progress.history
     return {
-        "train": sum(epoch.train_seconds for epoch in history) + trainer.progress.seconds,
+        "train": sum(epoch.train_seconds for epoch in history),
         "evaluate": sum(epoch.evaluate_seconds for epoch in history),
     }
 
@@ -172,13 +181,14 @@ def _data_facts(data: Dataset) -> dict[str, Any]:
 
 
 def _measured(
-    config: RunConfig, trainer: Trainer, watch: Stopwatch, meter: EnergyMeter, resumed: bool, started: datetime
+    config: RunConfig, trainer: Trainer, watch: Stopwatch, meter: EnergyMeter, started: datetime, notes: list[str]
 ) -> dict[str, Any]:
     epochs = [epoch.as_dict()["measured"] for epoch in trainer.progress.history]
     rates = sorted(epoch["samples_per_second"] for epoch in epochs)
     middle = len(rates) // 2
     peak, peak_missing = process_peak()
     joules, joules_missing = meter.stop()
+    resumed = any(note.startswith("resumed") for note in notes)
     if resumed:
         joules, joules_missing = None, "the run was resumed, and its earlier part was not counted"
     ops = trainer.ops
@@ -192,6 +202,7 @@ def _measured(
         "energy_joules": joules,
         "energy_missing": joules_missing,
         "resumed": resumed,
+        "notes": notes,
         "environment": environment(threads=config.backend["threads"], device=device, kernels=ops.kernels),
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -80,7 +80,7 @@ def test_one_dead_run_does_not_end_a_sweep(
     out, _ = capsys.readouterr()
     assert out.count("failed  its process was killed by SIGKILL (out of memory?)") == 2
     assert out.count("diverged  the loss of") == 1 and out.count("  ok  test") == 1
-    assert "learning_rate=1e30" in out  # a run's line tells what sets it apart
+    assert "learning_rate=1e+30" in out  # a run's line tells what sets it apart
     assert "1 ok" in out and "2 failed" in out and "1 diverged" in out and "report: " in out
     monkeypatch.delenv(VARIABLE)
     assert main(sweep) == 1  # the killed ones are made again, of which one diverges; the others are not

@@ -20,7 +20,7 @@ from lab import __version__
 from lab.config import RunConfig
 from lab.errors import Busy, LabError
 from lab.record import storage
-from lab.record.record import EXIT_CODES, SETTLED, RunRecord, run_id
+from lab.record.record import EXIT_CODES, SETTLED, RunRecord, is_path, run_id
 from lab.record.store import RunFolder, Store
 from lab.sweep.screen import Screen, duration, score
 
@@ -40,7 +40,7 @@ class Outcome:
 
 
 @functools.lru_cache(maxsize=64)
-def _digest(name: str, valid: float | None, limit: int | None, counted: str) -> str:
+def _digest(name: str, valid: float | None, limit: int | None, written: str) -> str:
     from lab.data import load_dataset
 
     return load_dataset(name, valid=valid, limit=limit).digest
@@ -48,11 +48,12 @@ def _digest(name: str, valid: float | None, limit: int | None, counted: str) -> 
 
 def name_run(config: RunConfig) -> str:
     """The id of the run that a config asks for; loads the data to see its contents, once in this process for each."""
-    data = config.data
-    # valid=1 and valid=1.0 are equal keys with different meanings, so the cache is told how they are written.
-    return run_id(
-        config.resolved(), _digest(data["name"], data["valid"], data["limit"], f"{data['valid']!r} {data['limit']!r}")
-    )
+    data, file = config.data, Path(config.data["name"])
+    # valid=1 and valid=1.0 are equal as keys but differ in meaning, and a file may be written anew.
+    written = repr((data["valid"], data["limit"]))
+    if is_path(data["name"]) and file.exists():
+        written += f" {file.resolve()} {file.stat().st_mtime_ns} {file.stat().st_size}"
+    return run_id(config.resolved(), _digest(data["name"], data["valid"], data["limit"], written))
 
 
 def launch(config: RunConfig, screen: Screen, *, place: str = "run", more: str = "", keep: bool = False) -> Outcome:

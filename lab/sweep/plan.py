@@ -19,7 +19,9 @@ from lab.record import storage
 from lab.sweep.launch import name_run
 
 SCHEMA = 1
-_ALWAYS_SHOWN = ("trainer", "model", "data", "seed", "model.depth", "model.width")
+_ALWAYS_SHOWN = (
+    "trainer", "model", "data", "seed", "trainer.name", "model.name", "data.name", "model.depth", "model.width",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

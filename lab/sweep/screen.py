@@ -39,8 +39,8 @@ class Screen:
         if kind == "start":
             self._epochs, self._start, self._at = int(event["epochs"]), float(event["done"]), float(event["done"])
             self._began = self._clock()
-            if event["resumed"]:
-                self.line(f"{self._indent}resumed after epoch {event['done']} of {event['epochs']}")
+            for note in event["notes"]:
+                self.line(f"{self._indent}{note}")
         elif kind == "step":
             self._at = float(event["at"])
             self._show(False)
@@ -48,8 +48,6 @@ class Screen:
             self._at = float(event["epoch"])
             self._score = score(event["valid"], "valid") or f"loss {event['loss']:.4f}"
             self._show(True)
-        elif kind == "note":
-            self.line(f"{self._indent}{event['text']}")
 
     def end(self, status: str, words: str) -> None:
         """The run has ended, or was done before."""

@@ -37,7 +37,12 @@ def test_a_resumed_watch_goes_on() -> None:
 def test_peak_is_not_inherited_from_a_large_parent() -> None:
     # The parent holds 200 MB when it starts the child by exec; the child is small.
     child = "from lab.measure.memory import process_peak; print(process_peak()[0])"
-    parent = f"import subprocess, sys; b = bytearray(200 << 20); b[::4096] = b'x' * len(b[::4096])\nprint(subprocess.check_output([sys.executable, '-c', {child!r}], text=True))"
+    parent = (
+        "import subprocess, sys\n"
+        "held = bytearray(200 << 20)\n"
+        "held[::4096] = b'x' * len(held[::4096])\n"  # touched, so that it is resident
+        f"print(subprocess.check_output([sys.executable, '-c', {child!r}], text=True))"
+    )
     found = int(subprocess.check_output([sys.executable, "-c", parent], text=True))
     assert 1 << 20 < found < 100 << 20
 

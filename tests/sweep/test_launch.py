@@ -160,11 +160,13 @@ def test_a_network_that_does_not_fit_is_refused_and_leaves_nothing(rows: Path, t
     assert not list(folder_of(config).path.glob("record-*.json"))  # the same end is not told twice
 
 
-def test_data_that_changed_since_is_refused(small: RunConfig, rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    name_run(small)  # its digest is known to this process now
+def test_data_that_changed_since_is_refused(small: RunConfig, rows: Path) -> None:
+    folder, name = folder_of(small), name_run(small)
+    folder.write_config(name, small.as_dict())
     np.savez(rows, x=np.ones((100, 6)), y=np.arange(100) % 2)
-    outcome, _ = make(small)
-    assert outcome.status == "refused" and "changed" in (outcome.reason or "")
+    done = subprocess.run([sys.executable, "-m", "lab.sweep.worker", str(folder.path)], capture_output=True, text=True)
+    assert done.returncode == 66 and "changed since" in done.stderr and not folder.record_path.exists()
+    assert name_run(small) != name
 
 
 def test_a_damaged_checkpoint_is_set_aside(small: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:

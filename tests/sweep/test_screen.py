@@ -43,7 +43,7 @@ def test_a_terminal_has_one_moving_line() -> None:
     stream, clock = Terminal(), Clock()
     screen = Screen(stream, clock=clock)
     screen.begin("run 1/2", "backprop  mlp 3x500  mnist  seed 0")
-    screen.event({"event": "start", "epochs": 8, "done": 0, "resumed": False})
+    screen.event({"event": "start", "epochs": 8, "done": 0, "notes": []})
     clock.now += 5
     screen.event({"event": "step", "at": 0.5})
     assert stream.shown() == ["run 1/2  backprop  mlp 3x500  mnist  seed 0", "         epoch 1/8   1 min 15 s left"]
@@ -60,7 +60,7 @@ def test_elsewhere_a_line_is_written_now_and_then() -> None:
     stream, clock = io.StringIO(), Clock()
     screen = Screen(stream, clock=clock)
     screen.begin("run", "x")
-    screen.event({"event": "start", "epochs": 40, "done": 0, "resumed": False})
+    screen.event({"event": "start", "epochs": 40, "done": 0, "notes": []})
     for number in range(1, 41):
         clock.now += 4
         screen.event({"event": "step", "at": number - 0.5})
@@ -76,7 +76,7 @@ def test_time_left_after_a_resume_counts_from_there() -> None:
     stream, clock = Terminal(), Clock()
     screen = Screen(stream, clock=clock)
     screen.begin("run", "x")
-    screen.event({"event": "start", "epochs": 10, "done": 8, "resumed": True})
+    screen.event({"event": "start", "epochs": 10, "done": 8, "notes": ["resumed after epoch 8 of 10"]})
     clock.now += 10
     screen.event(epoch(9, 0.9))
     assert stream.shown()[1:] == ["     resumed after epoch 8 of 10", "     epoch 9/10   valid 90.00 %   10 s left"]
@@ -86,9 +86,8 @@ def test_no_progress_where_none_is_wanted() -> None:
     stream = Terminal()
     screen = Screen(stream, progress=False)
     screen.begin("run", "x")
-    screen.event({"event": "start", "epochs": 2, "done": 0, "resumed": False})
+    screen.event({"event": "start", "epochs": 2, "done": 0, "notes": ["a note"]})
     screen.event(epoch(1, 0.9))
-    screen.event({"event": "note", "text": "a note"})
     screen.end("ok", "")
     assert stream.getvalue() == "run  x\n     a note\nrun  ok\n"
 
