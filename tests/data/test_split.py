@@ -133,6 +133,7 @@ def test_the_digest_changes_with_all_that_changes_rows_and_nothing_else() -> Non
         digest(replace(base, train=(x, 1 - y))), digest(replace(base, test=(x[:8], y[:8]))),
         digest(replace(base, scale=0.5)), digest(replace(base, standardise=True)),
         digest(replace(base, digest="known")), digest(replace(base, train=(x.astype(np.float32), y))),
+        digest(replace(base, train=(x[:, :, None], y))),
     ]  # fmt: skip
     assert len({*same, *others}) == len(others) + 1
 
