@@ -14,10 +14,12 @@ from lab.layers.activation import (
     Tanh,
     activation,
 )
-from lab.layers.base import Cache, Ctx, Grads, Layer, Noise
+from lab.layers.base import Cache, Ctx, Grads, Layer, Noise, settle
+from lab.layers.batch_norm import BatchNorm
 from lab.layers.conv import Conv2D
 from lab.layers.dense import Dense
 from lab.layers.dropout import Dropout
+from lab.layers.group_norm import GroupNorm
 from lab.layers.initializers import Init
 from lab.layers.label_input import LabelInput, LabelMode
 from lab.layers.local import LocallyConnected2D
@@ -30,6 +32,7 @@ __all__ = [
     "Activation",
     "ActivationName",
     "AvgPool2D",
+    "BatchNorm",
     "Cache",
     "Conv2D",
     "Ctx",
@@ -38,6 +41,7 @@ __all__ = [
     "Flatten",
     "GlobalAvgPool",
     "Grads",
+    "GroupNorm",
     "Identity",
     "Init",
     "LabelInput",
@@ -55,4 +59,5 @@ __all__ = [
     "Swish",
     "Tanh",
     "activation",
+    "settle",
 ]

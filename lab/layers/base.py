@@ -7,7 +7,9 @@ keeps an array of a pass on itself.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -33,12 +35,18 @@ class Noise:
 
 @dataclass(frozen=True)
 class Ctx:
-    """How a pass runs: on which backend, with which noise, training or not, and whether a backward will follow."""
+    """How a pass runs: on which backend, with which noise, training or not, and whether a backward will follow.
+
+    `mask` (N, T), bool, tells which steps of each row exist, where rows are sequences of different lengths: layers that
+    walk over steps go by it, all others work on every step. It belongs to the pass, since it holds for all layers alike
+    and is no activity: nothing may scale, normalise or learn from it. None: all steps exist.
+    """
 
     ops: Backend
     noise: Noise = Noise(0)
     train: bool = False
     keep: bool = False
+    mask: Array | None = None
 
     def keeping(self, keep: bool = True) -> Ctx:
         """The same pass with caches kept (or not)."""
@@ -53,6 +61,7 @@ class Layer:
     """
 
     params: dict[str, Array]
+    stats: Mapping[str, Array] = MappingProxyType({})  # running statistics: saved with the weights, without a gradient
 
     # What the layer does with rows whose label is not written out (lab.backend.labelled): "passes" hands them on as
     # such, "takes" computes with them, "no" needs them written.
@@ -71,6 +80,20 @@ class Layer:
         """dx = dy . dy/dx (None unless need_dx) and the gradient of each parameter, summed over the batch."""
         raise NotImplementedError
 
+    def statistics(self, cache: Cache) -> dict[str, Array]:
+        """What the running statistics `stats` become by the pass that left `cache`; {} where there are none.
+
+        Nothing is changed here or in a pass: whoever trains copies the values into `stats` (`settle`), once an update.
+        So a pass that is run again, or for its output alone, leaves no trace.
+        """
+        return {}
+
     def flops(self) -> int:
         """Multiply-adds times two of one forward row; a backward costs about as much again per gradient asked for."""
         return 0
+
+
+def settle(stats: Mapping[str, Array], found: Mapping[str, Array]) -> None:
+    """Take over what `statistics` found."""
+    for name, value in found.items():
+        stats[name][...] = value

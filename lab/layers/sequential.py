@@ -24,6 +24,7 @@ class Sequential(Layer):
         for layer, stream in zip(self.layers, rng.spawn(len(self.layers)), strict=True):
             shape = layer.build(shape, ops, stream)
         self.params = {f"{i}.{name}": p for i, layer in enumerate(self.layers) for name, p in layer.params.items()}
+        self.stats = {f"{i}.{name}": s for i, layer in enumerate(self.layers) for name, s in layer.stats.items()}
         self._first = next((i for i, layer in enumerate(self.layers) if layer.params), len(self.layers))
         self.labelled = next((layer.labelled for layer in self.layers if layer.labelled != "passes"), "passes")
         return shape
@@ -44,6 +45,10 @@ class Sequential(Layer):
             upstream, inner = self.layers[i].backward(upstream, cache[i], ctx, need_dx or i > stop)
             grads.update({f"{i}.{name}": g for name, g in inner.items()})
         return (upstream if need_dx else None), grads
+
+    def statistics(self, cache: Cache) -> dict[str, Array]:
+        inner = zip(self.layers, cache, strict=True)
+        return {f"{i}.{name}": s for i, (layer, c) in enumerate(inner) for name, s in layer.statistics(c).items()}
 
     def flops(self) -> int:
         return sum(layer.flops() for layer in self.layers)
