@@ -56,19 +56,25 @@ class Block:
             for source, body in zip(self.sources, self.bodies, strict=True)
             for key, p in body.params.items()
         }
+        self.stats: dict[str, Array] = {
+            f"{source.name}.{key}": s
+            for source, body in zip(self.sources, self.bodies, strict=True)
+            for key, s in body.stats.items()
+        }
         return self.shape
 
     def respond(self, inputs: Sequence[Array], ctx: Ctx) -> tuple[Array, Cache]:
         """h for the sources' values, and the cache (None unless ctx.keep)."""
         z: Array | None = None
         caches: list[Any] = []
-        for body, x in zip(self.bodies, inputs, strict=True):
+        for i, (body, x) in enumerate(zip(self.bodies, inputs, strict=True)):
             out, cache = body.forward(x, ctx)
             caches.append(cache)
             if z is None:
                 z = out
             else:
-                z += out
+                # the first body's output may be in its cache, so that only a sum of our own is added to in place
+                z = ctx.ops.xp.add(z, out, out=ctx.ops.empty(z.shape) if i == 1 else z)
         assert z is not None
         h, last = self.activation.forward(z, ctx)
         return h, (caches, last) if ctx.keep else None
@@ -110,6 +116,14 @@ class Block:
             dxs.append(dx)
             grads.update({f"{source.name}.{key}": value for key, value in g.items()})
         return dxs, grads
+
+    def statistics(self, cache: Cache) -> dict[str, Array]:
+        """What the bodies' running statistics become by the pass that left `cache`, named as in `stats`."""
+        return {
+            f"{source.name}.{key}": s
+            for source, body, inner in zip(self.sources, self.bodies, cache[0], strict=True)
+            for key, s in body.statistics(inner).items()
+        }
 
     def flops(self) -> int:
         """Floating-point operations of one row's forward pass, elementwise work left out."""

@@ -117,6 +117,14 @@ class Network:
         """The blocks' parameters by name, without the head's."""
         return {f"{block.name}.{key}": p for block in self.blocks for key, p in block.params.items()}
 
+    def block_statistics(self) -> dict[str, Array]:
+        """The blocks' running statistics by name: "block1.input.1.mean"."""
+        return {f"{block.name}.{key}": s for block in self.blocks for key, s in block.stats.items()}
+
+    def statistics(self) -> dict[str, Array]:
+        """All running statistics by name, the head's included."""
+        return self.block_statistics() | {f"head.{key}": s for key, s in self.head.stats.items()}
+
     def flops(self) -> int:
         """Floating-point operations of one row's forward pass through blocks and head."""
         return sum(block.flops() for block in self.blocks) + self.head.flops()

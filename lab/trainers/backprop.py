@@ -9,7 +9,7 @@ import numpy as np
 from lab.backend import Array, Kernels
 from lab.data.dataset import Split
 from lab.errors import UsageError
-from lab.layers import Ctx
+from lab.layers import Ctx, settle
 from lab.networks import Defaults, Network, NetworkSpec
 from lab.objectives import CrossEntropy, Loss, SquaredError
 from lab.optimizers import Adam, Optimizer
@@ -83,15 +83,23 @@ class BackpropTrainer(Trainer):
     def _step(
         self, images: Array, target: Array, index: Array, step: int, rate: float, ctx: Ctx
     ) -> dict[str, Array | float]:
-        loss, grads = self.gradients(images, target, ctx)
+        statistics: dict[str, Array] = {}
+        loss, grads = self.gradients(images, target, ctx, statistics)
         if self.ops.name == "numpy":
             self._check_finite(loss, "the output")
         with self.ops.usage.during("update", "workspace"):
             self.optimizer.step(self._params, grads, self._optimizer_state, self.ops, rate)
+        settle(self.network.statistics(), statistics)
         return {"loss": loss}
 
-    def gradients(self, images: Array, target: Array, ctx: Ctx) -> tuple[Array, dict[str, Array]]:
-        """The loss of a batch and its gradient with respect to every parameter, by name."""
+    def gradients(
+        self, images: Array, target: Array, ctx: Ctx, statistics: dict[str, Array] | None = None
+    ) -> tuple[Array, dict[str, Array]]:
+        """The loss of a batch and its gradient with respect to every parameter, by name.
+
+        `statistics` is filled with what the running statistics become; nothing of the network is changed here.
+        """
+        statistics = {} if statistics is None else statistics
         usage, network = self.ops.usage, self.network
         with usage.during("forward", "activations"):
             output, caches, head_cache = self._forward(images, ctx)
@@ -100,12 +108,14 @@ class BackpropTrainer(Trainer):
             del output
         with usage.during("head backward", "activations"):
             first, inner = network.head.backward(upstream, head_cache, ctx, need_dx=bool(network.blocks))
+        statistics |= {f"head.{key}": s for key, s in network.head.statistics(head_cache).items()}
         grads = {f"head.{key}": g for key, g in inner.items()}
         del upstream, inner, head_cache
         waiting = {network.last: first}  # gradients of what blocks pass on, until the block itself is reached
         del first
         for block in reversed(network.blocks):
             cache, norm_cache = caches.pop()
+            statistics |= {f"{block.name}.{key}": s for key, s in block.statistics(cache).items()}
             with usage.during(f"{block.name} backward", "activations"):
                 dn = waiting.pop(block.name, None)
                 if dn is None:  # nothing reads this block: the loss does not depend on it

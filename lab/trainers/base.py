@@ -240,7 +240,8 @@ class Trainer:
         return {name: self.ops.to_host(array) for name, array in self._arrays().items()}
 
     def _arrays(self) -> dict[str, Array]:
-        return {f"weights/{name}": p for name, p in self.network.parameters().items()}
+        weights = {f"weights/{name}": p for name, p in self.network.parameters().items()}
+        return weights | {f"statistics/{name}": s for name, s in self.network.statistics().items()}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint atomically: all state, so that `load` and `fit` end as an uninterrupted run would."""

@@ -10,7 +10,7 @@ import numpy as np
 from lab.backend import Array, Kernels
 from lab.data.dataset import Split
 from lab.errors import UsageError
-from lab.layers import Ctx
+from lab.layers import Ctx, settle
 from lab.networks import Defaults, Network, NetworkSpec
 from lab.objectives import Goodness, LocalObjective, Rows
 from lab.optimizers import SGD, Optimizer, gain
@@ -106,6 +106,7 @@ class ForwardForwardTrainer(Trainer):
 
     def _arrays(self) -> dict[str, Array]:
         arrays = {f"weights/{name}": p for name, p in self.network.block_parameters().items()}
+        arrays |= {f"statistics/{name}": s for name, s in self.network.block_statistics().items()}
         for block in self.network.blocks:
             arrays |= {f"optimizer/{block.name}.{k}": a for k, a in self._optimizers[block.name].items()}
             arrays |= {f"objective/{block.name}.{k}": a for k, a in self._objectives[block.name].items()}
@@ -205,6 +206,7 @@ class ForwardForwardTrainer(Trainer):
                     with usage.during(f"{block.name} backward", "activations"):
                         nothing = [False] * len(block.sources)
                         _, part = block.backward(signal.dh, cache, pass_ctx, signal.dz, need_dx=nothing)
+                    settle(block.stats, block.statistics(cache))
                     for key, g in part.items():
                         if key in grads:
                             grads[key] += g
