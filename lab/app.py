@@ -73,7 +73,7 @@ def job(config: DictConfig) -> None:
         if outcome.record is not None and not keep:
             print(f"record: {Path(checked.runs, outcome.run_id, 'record.json')}")
     except LabError as error:
-        print(error, file=sys.stderr)
+        print(f"{place}  refused  {error}" if keep else error, file=sys.stdout if keep else sys.stderr)
         outcome = refused(error)
     _outcomes.append(outcome)
     if outcome.status == "stopped":

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lab.errors import UsageError
 from lab.record.record import is_path
 from lab.registry import names, part, unknown
-from lab.schema import Option, convert, fill, options
+from lab.schema import Option, convert, fill, options, suits
 
 if TYPE_CHECKING:
     from lab.trainers import Trainer
@@ -140,6 +140,13 @@ def build(config: RunConfig) -> Trainer:
         **{group: _make(group, getattr(config, group)) for group in CHOSEN},
     }
     taken = options(kind)
+    for group in CHOSEN:
+        if given[group] is not None and group in taken and not suits(type(given[group]), taken[group].hint):
+            fitting = [name for name in names(group) if suits(part(group, name), taken[group].hint)]
+            raise UsageError(
+                f"{group}={getattr(config, group)['name']} does not suit trainer={config.trainer['name']}; "
+                f"valid: {', '.join(fitting)}"
+            )
     own = {key: value for key, value in config.trainer.items() if key not in ("name", "epochs")}
     trainer: Trainer = kind(
         _make("model", config.model), **{key: value for key, value in given.items() if key in taken}, **own

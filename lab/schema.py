@@ -70,6 +70,23 @@ def convert(value: Any, hint: Any, path: str) -> Any:
     raise UsageError(f"{path}={_shown(value)} does not fit; give {describe(hint)}")
 
 
+def suits(part: Any, hint: Any) -> bool:
+    """Whether what a part makes can stand where `hint` is asked for: it is of that class, or has the methods.
+
+    A part that is a function is believed: what it makes is not known before it is called.
+    """
+    if not inspect.isclass(part):
+        return True
+    for member in _members(hint):
+        if getattr(member, "_is_protocol", False):
+            methods = [name for name, value in vars(member).items() if callable(value) and not name.startswith("_")]
+            if all(hasattr(part, name) for name in methods):
+                return True
+        elif member is Any or not inspect.isclass(member) or (member is not type(None) and issubclass(part, member)):
+            return True
+    return False
+
+
 def describe(hint: Any) -> str:
     """What may be given, in words: "a whole number or null"."""
     words = _words(hint)

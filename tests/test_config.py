@@ -145,6 +145,14 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"imports": ["no_such_module_here"]}, "no_such_module_here"),
     ({"imports": "x"}, "a list of texts"),
     (
+        {"objective": {"name": "goodness"}},
+        "objective=goodness does not suit trainer=backprop; valid: cross_entropy, squared_error",
+    ),
+    (
+        {"trainer": {"name": "forward_forward", "epochs": 1}},
+        "objective=cross_entropy does not suit trainer=forward_forward; valid: goodness",
+    ),
+    (
         {"trainer": {"name": "forward_forward", "epochs": 1, "negatives": "hrad"}, "objective": None},
         "did you mean 'hard'?",
     ),

@@ -1,14 +1,14 @@
 """A signature read as a schema: values in normal form, or one sentence that says what may stand there."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.errors import UsageError
-from lab.schema import MISSING, Option, convert, describe, fill, options
+from lab.schema import MISSING, Option, convert, describe, fill, options, suits
 
 
 class Part:
@@ -81,6 +81,26 @@ def test_fill_names_the_wrong_key_and_the_missing_one() -> None:
         fill({"rat": 1}, schema, "part")
     with pytest.raises(UsageError, match=r"part.rate is missing; give a number"):
         fill({}, schema, "part")
+
+
+class Speaks(Protocol):
+    volume: int
+
+    def speak(self) -> None: ...
+
+
+class Dog:
+    def speak(self) -> None: ...
+
+
+class Stone: ...
+
+
+def test_suits_asks_for_the_protocols_methods_or_the_class() -> None:
+    assert suits(Dog, Speaks | None) and not suits(Stone, Speaks | None)
+    assert suits(Stone, Stone | None) and suits(type("Pebble", (Stone,), {}), Stone) and not suits(Dog, Stone | None)
+    assert suits(lambda: Dog(), Stone)  # a function is believed
+    assert suits(Dog, Any)
 
 
 def test_describe_reads_as_a_sentence() -> None:

@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 import functools
-import json
-import os
 import signal
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +12,11 @@ from typing import Any
 from lab import __version__
 from lab.config import RunConfig
 from lab.errors import Busy, LabError
-from lab.record import storage
 from lab.record.record import EXIT_CODES, SETTLED, RunRecord, is_path, run_id
 from lab.record.store import RunFolder, Store
+from lab.sweep.process import WorkerProcess
 from lab.sweep.screen import Screen, duration, score
 
-_GRACE = 20.0  # seconds a worker has for its last checkpoint once its time is up
 _POLL = 0.5
 
 
@@ -72,27 +64,24 @@ def launch(config: RunConfig, screen: Screen, *, place: str = "run", more: str =
         return Outcome(name, record.status, record.reason, record.exit_code, record)
     screen.begin(place, title)
     folder.write_config(name, config.as_dict())
-    began = time.monotonic()
-    before = record
-    while True:
-        worker = _Worker(folder, config.timeout)
-        code, error = worker.follow(screen)
-        record = _new_record(folder, before)
-        if record is not None or worker.started or error is None or error.get("kind") != Busy.__name__:
+    began, before, worker = time.monotonic(), record, None
+    while (record := _new_record(folder, before)) is None:
+        worker = WorkerProcess(folder, config.timeout)
+        worker.follow(screen)
+        if not worker.locked_out:
             break
         screen.line(f"{' ' * len(place)}  another process is making it; waiting for its end")
         while folder.busy():
             time.sleep(_POLL)
-        record = _new_record(folder, before)
-        if record is not None:
-            break
+    record = _new_record(folder, before)
     if record is None:
-        outcome = _without_record(config, name, folder, worker, code, error, keep)
-    else:
-        outcome = Outcome(name, record.status, record.reason, record.exit_code, record)
-    words = _result(outcome.record) if outcome.status == "ok" else outcome.reason or ""
-    screen.end(outcome.status, f"{words}  {duration(time.monotonic() - began)}" if outcome.status == "ok" else words)
-    return outcome
+        assert worker is not None
+        outcome = _without_record(config, name, folder, worker, keep)
+        screen.end(outcome.status, outcome.reason or "")
+        return outcome
+    words = f"{_result(record)}  {duration(time.monotonic() - began)}" if record.status == "ok" else f"{record.reason}"
+    screen.end(record.status, words + (f"; see {folder.log}" if record.status == "failed" else ""))
+    return Outcome(name, record.status, record.reason, record.exit_code, record)
 
 
 def headline(config: RunConfig) -> str:
@@ -102,101 +91,22 @@ def headline(config: RunConfig) -> str:
     return f"{config.trainer['name']}  {model['name']}{shape}  {Path(config.data['name']).stem}  seed {config.seed}"
 
 
-class _Worker:
-    """The worker process of one run, in a session of its own: only this process decides when it stops."""
-
-    def __init__(self, folder: RunFolder, timeout: float | None) -> None:
-        self.started = self.stopped = self.timed_out = False
-        storage.make_folder(folder.path)
-        with open(folder.log, "ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "lab.sweep.worker", str(folder.path)],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=_environment(),
-                start_new_session=True,
-            )  # fmt: skip
-        self._timers = [] if timeout is None else [threading.Timer(timeout, self._time_is_up)]
-
-    def follow(self, screen: Screen) -> tuple[int, dict[str, Any] | None]:
-        """Show what the worker tells until it ends. Returns its exit status and its error, if it told one."""
-        error: dict[str, Any] | None = None
-        assert self._process.stdout is not None
-        with self._forwarded_signals(screen), self._process.stdout as lines:
-            for timer in self._timers:
-                timer.start()
-            try:
-                for line in lines:
-                    event = _parsed(line)
-                    if event.get("event") == "error":
-                        error = event
-                    elif event:
-                        self.started = True
-                        screen.event(event)
-                return self._process.wait(), error
-            finally:
-                for timer in self._timers:
-                    timer.cancel()
-                if self._process.poll() is None:
-                    self._process.kill()
-                    self._process.wait()
-
-    def _time_is_up(self) -> None:
-        self.timed_out = True
-        self._signal(signal.SIGTERM)
-        last = threading.Timer(_GRACE, self._signal, [signal.SIGKILL])
-        last.daemon = True
-        self._timers.append(last)
-        last.start()
-
-    def _signal(self, number: int) -> None:
-        with suppress(ProcessLookupError):
-            self._process.send_signal(number)
-
-    @contextmanager
-    def _forwarded_signals(self, screen: Screen) -> Iterator[None]:
-        """The first Ctrl-C or SIGTERM lets the worker write a checkpoint and stop; the second one kills it."""
-
-        def forward(number: int, frame: object) -> None:
-            if self.stopped:
-                self._signal(signal.SIGKILL)
-                return
-            self.stopped = True
-            screen.line("stopping after a checkpoint; once more to stop at once")
-            self._signal(signal.SIGTERM)
-
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
 def _new_record(folder: RunFolder, before: RunRecord | None) -> RunRecord | None:
     """The record that a worker left; not the failed one of an earlier try, which it may not have come to replace."""
     record = folder.record()
     return None if record == before else record
 
 
-def _without_record(
-    config: RunConfig,
-    name: str,
-    folder: RunFolder,
-    worker: _Worker,
-    code: int,
-    error: dict[str, Any] | None,
-    keep: bool,
-) -> Outcome:
+def _without_record(config: RunConfig, name: str, folder: RunFolder, worker: WorkerProcess, keep: bool) -> Outcome:
     """What to make of a worker that ended without a record."""
     if worker.timed_out:
         reason = f"not done after {config.timeout:g} s"
         return _write_down(config, name, folder, "timeout", reason, EXIT_CODES["timeout"])
     if worker.stopped:
         return Outcome(name, "stopped", "run it again to go on from its checkpoint", Busy.exit_code)
-    if error is not None:
-        reason = str(error.get("text"))
+    code = worker.code
+    if worker.error is not None:
+        reason = str(worker.error.get("text"))
         if keep:
             return _write_down(config, name, folder, "failed", reason, code)
         folder.discard()
@@ -220,23 +130,6 @@ def _write_down(config: RunConfig, name: str, folder: RunFolder, status: Any, re
             folder.set_record_aside()
         record.write(folder.record_path)
     return Outcome(name, status, reason, code, record)
-
-
-def _environment() -> dict[str, str]:
-    """The parent's, with this very package importable in the child wherever it was started from."""
-    home = str(Path(__file__).resolve().parents[2])
-    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    if "site-packages" in home or home in paths:
-        return dict(os.environ)
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([home, *(path for path in paths if path)])}
-
-
-def _parsed(line: bytes) -> dict[str, Any]:
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return {}
-    return event if isinstance(event, dict) else {}
 
 
 def _result(record: RunRecord | None) -> str:
