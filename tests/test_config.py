@@ -40,7 +40,9 @@ def test_all_options_are_filled_in() -> None:
     assert config.model == {
         "name": "mlp", "depth": 3, "width": 16, "activation": "relu", "norm": "auto", "init": "auto",
         "dropout": 0.0, "label": "auto"}  # fmt: skip
-    assert config.trainer == {"name": "backprop", "epochs": 2, "label": "none", "batch_size": 100}
+    assert config.trainer == {
+        "name": "backprop", "epochs": 2, "label": "none", "update": "after", "recompute": 0, "micro_batches": 1,
+        "batch_size": 100}  # fmt: skip
     assert config.backend == {"name": "numpy", "dtype": "float32", "threads": 2, "kernels": "auto"}
     assert config.readout is None  # backprop takes none, so its options cannot change the result
     assert parse(changed(trainer__name="forward_forward", objective=None)).readout is not None

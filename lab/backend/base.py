@@ -71,10 +71,10 @@ class Backend:
         self.xp.multiply(data[index], self.dtype.type(scale), out=out)
         return out
 
-    def uniform(self, shape: Shape, key: tuple[int, int], step: int, stream: int) -> Array:
-        """Uniforms in [0, 1), a pure function of the arguments (Philox 4x32-10), as the backend's floats."""
+    def uniform(self, shape: Shape, key: tuple[int, int], step: int, stream: int, first: int = 0) -> Array:
+        """Uniforms in [0, 1) from element `first` on, a pure function of the arguments (Philox 4x32-10), as floats."""
         out = self.empty(shape)
-        out[...] = uniforms(self.xp, out.size, key, step, stream).reshape(shape)
+        out[...] = uniforms(self.xp, out.size, key, step, stream, first).reshape(shape)
         return out
 
     # -- dense ---------------------------------------------------------------------------------------------------

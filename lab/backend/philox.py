@@ -28,18 +28,19 @@ def philox(xp: ModuleType, counter: tuple[Any, Any, Any, Any], key: tuple[int, i
     return c0, c1, c2, c3
 
 
-def uniforms(xp: ModuleType, n: int, key: tuple[int, int], step: int, stream: int) -> Any:
-    """`n` float32 uniforms in [0, 1) for (key, step, stream): shape (n,), 24 random bits each.
+def uniforms(xp: ModuleType, n: int, key: tuple[int, int], step: int, stream: int, first: int = 0) -> Any:
+    """`n` float32 uniforms in [0, 1) for (key, step, stream) from element `first` on: shape (n,), 24 random bits each.
 
     Counter words: (element // 4, stream, step low, step high); the four outputs serve four neighbouring elements.
     """
-    quads = -(-n // 4)
+    begin = first // 4
+    quads = -(-(first + n) // 4) - begin
     zero = xp.zeros(quads, dtype=xp.uint64)
     words = philox(
         xp,
-        (xp.arange(quads, dtype=xp.uint64), zero + xp.uint64(stream), zero + xp.uint64(step & _MASK),
+        (xp.arange(begin, begin + quads, dtype=xp.uint64), zero + xp.uint64(stream), zero + xp.uint64(step & _MASK),
          zero + xp.uint64(step >> 32 & _MASK)),
         key,
     )  # fmt: skip
-    bits = xp.stack(words, axis=1).reshape(-1)[:n]
+    bits = xp.stack(words, axis=1).reshape(-1)[first - 4 * begin :][:n]
     return (bits >> xp.uint64(8)).astype(xp.float32) * xp.float32(2.0**-24)

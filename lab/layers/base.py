@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -22,15 +23,20 @@ Grads: TypeAlias = dict[str, Array]
 
 @dataclass(frozen=True)
 class Noise:
-    """Stateless randomness of one pass: a pure function of (seed, layer, step, pass, element)."""
+    """Stateless randomness of one pass: a pure function of (seed, layer, step, pass, element).
+
+    `first_row` is where the pass begins in its batch: a batch in parts sees the noise of the whole.
+    """
 
     seed: int
     step: int = 0
     stream: int = 0
+    first_row: int = 0
 
     def uniform(self, layer: int, shape: Shape, ops: Backend) -> Array:
         """Uniforms in [0, 1) of `shape` for the layer whose key is `layer`."""
-        return ops.uniform(shape, (self.seed & 0xFFFFFFFF, layer), self.step, self.stream)
+        first = self.first_row * prod(shape[1:])
+        return ops.uniform(shape, (self.seed & 0xFFFFFFFF, layer), self.step, self.stream, first)
 
 
 @dataclass(frozen=True)

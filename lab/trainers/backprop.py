@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -9,11 +10,12 @@ import numpy as np
 from lab.backend import Array, Kernels
 from lab.data.dataset import Split
 from lab.errors import UsageError
-from lab.layers import Ctx, settle
+from lab.layers import Ctx, Grads, settle
 from lab.networks import Defaults, Network, NetworkSpec
 from lab.objectives import CrossEntropy, Loss, SquaredError
 from lab.optimizers import Adam, Optimizer
 from lab.registry import register
+from lab.trainers.backward import Deliver, backward, forward
 from lab.trainers.base import Trainer
 
 
@@ -24,6 +26,12 @@ class BackpropTrainer(Trainer):
     objective  a loss of the output: cross_entropy (default for labels) or squared_error (default for numbers)
     label      none: rows as they are; neutral: with the label that says nothing in them, the very tensor that a
                forward-forward network reads
+    update     after: all gradients are computed, then applied; during: each block is updated as the backward pass
+               leaves it, so that no full set of gradients exists
+    recompute  0: every cache is kept; k: only what every k-th block reads is, and the rest is made again in the
+               backward pass
+    micro_batches  a batch is passed in so many parts, whose gradients are summed
+    The last three change what is in memory and not the update (up to rounding; batch statistics are each part's own).
     The rest as in Trainer. Default optimizer: Adam, rate 0.001, cool-down over the second half.
     """
 
@@ -37,6 +45,9 @@ class BackpropTrainer(Trainer):
         optimizer: Optimizer | None = None,
         objective: Loss | None = None,
         label: Literal["none", "neutral"] = "none",
+        update: Literal["after", "during"] = "after",
+        recompute: int = 0,
+        micro_batches: int = 1,
         seed: int = 0,
         batch_size: int = 100,
         backend: str = "numpy",
@@ -46,6 +57,17 @@ class BackpropTrainer(Trainer):
     ) -> None:
         if label not in ("none", "neutral"):
             raise UsageError(f"unknown label {label!r}; valid: none, neutral")
+        if update not in ("after", "during"):
+            raise UsageError(f"unknown update {update!r}; valid: after, during")
+        if recompute < 0 or micro_batches < 1:
+            raise UsageError(
+                f"recompute={recompute} micro_batches={micro_batches} make no pass; use at least 0 and at least 1"
+            )
+        if update == "during" and micro_batches > 1:
+            raise UsageError(
+                f"update=during applies each gradient at once, but micro_batches={micro_batches} have to be "
+                "summed first; use micro_batches=1 or update=after"
+            )
         super().__init__(
             network,
             optimizer=optimizer or Adam(schedule="cooldown"),
@@ -57,6 +79,7 @@ class BackpropTrainer(Trainer):
             kernels=kernels,
         )
         self.objective, self.label = objective, label
+        self.update, self.recompute, self.micro_batches = update, recompute, micro_batches
 
     def _labelled(self) -> bool:
         return self.label == "neutral"
@@ -74,21 +97,30 @@ class BackpropTrainer(Trainer):
             raise UsageError(
                 f"{delayed[0]} reads a delayed source, which backprop does not unroll; use delay=0 sources"
             )
-        self._params = self.network.parameters()
-        self._optimizer_state = self.optimizer.start(self._params, self.ops)
+        self._units: dict[str, dict[str, Array]] = {"head": self.network.head.params} | {
+            block.name: block.params for block in self.network.blocks
+        }
+        self._optimizers = {unit: self.optimizer.start(params, self.ops) for unit, params in self._units.items()}
 
     def _arrays(self) -> dict[str, Array]:
-        return super()._arrays() | {f"optimizer/{name}": a for name, a in self._optimizer_state.items()}
+        states = self._optimizers.items()
+        return super()._arrays() | {f"optimizer/{unit}.{k}": a for unit, state in states for k, a in state.items()}
 
     def _step(
         self, images: Array, target: Array, index: Array, step: int, rate: float, ctx: Ctx
     ) -> dict[str, Array | float]:
         statistics: dict[str, Array] = {}
-        loss, grads = self.gradients(images, target, ctx, statistics)
-        if self.ops.name == "numpy":
-            self._check_finite(loss, "the output")
-        with self.ops.usage.during("update", "workspace"):
-            self.optimizer.step(self._params, grads, self._optimizer_state, self.ops, rate)
+
+        def update(unit: str, grads: Grads) -> None:
+            with self.ops.usage.during(f"{unit} update", "workspace"):
+                self.optimizer.step(self._units[unit], grads, self._optimizers[unit], self.ops, rate)
+
+        if self.update == "during":
+            loss = self._pass(images, target, ctx, update, statistics)
+        else:
+            loss, grads = self.gradients(images, target, ctx, statistics)
+            for unit, params in self._units.items():
+                update(unit, {key: grads.pop(f"{unit}.{key}") for key in params})
         settle(self.network.statistics(), statistics)
         return {"loss": loss}
 
@@ -99,65 +131,54 @@ class BackpropTrainer(Trainer):
 
         `statistics` is filled with what the running statistics become; nothing of the network is changed here.
         """
-        statistics = {} if statistics is None else statistics
-        usage, network = self.ops.usage, self.network
-        with usage.during("forward", "activations"):
-            output, caches, head_cache = self._forward(images, ctx)
-        with usage.during("loss", "activations"):
-            loss, upstream = self.loss(output, target, self.ops)
-            del output
-        with usage.during("head backward", "activations"):
-            first, inner = network.head.backward(upstream, head_cache, ctx, need_dx=bool(network.blocks))
-        statistics |= {f"head.{key}": s for key, s in network.head.statistics(head_cache).items()}
-        grads = {f"head.{key}": g for key, g in inner.items()}
-        del upstream, inner, head_cache
-        waiting = {network.last: first}  # gradients of what blocks pass on, until the block itself is reached
-        del first
-        for block in reversed(network.blocks):
-            cache, norm_cache = caches.pop()
-            statistics |= {f"{block.name}.{key}": s for key, s in block.statistics(cache).items()}
-            with usage.during(f"{block.name} backward", "activations"):
-                dn = waiting.pop(block.name, None)
-                if dn is None:  # nothing reads this block: the loss does not depend on it
-                    grads.update({f"{block.name}.{key}": self.ops.zeros(p.shape) for key, p in block.params.items()})
-                    continue
-                dh = block.pass_back(dn, norm_cache, ctx)
-                needs = [source.name != "input" for source in block.sources]
-                dxs, inner = block.backward(dh, cache, ctx, need_dx=needs)
-                del dn, dh, cache, norm_cache
-                grads.update({f"{block.name}.{key}": g for key, g in inner.items()})
-                for source, dx in zip(block.sources, dxs, strict=True):
-                    if dx is None:
-                        continue
-                    if source.name in waiting:
-                        waiting[source.name] = waiting[source.name] + dx
-                    else:
-                        waiting[source.name] = dx
-                del dxs, inner
-        return loss, grads
+        grads: dict[str, Array] = {}
 
-    def _forward(self, images: Array, ctx: Ctx) -> tuple[Array, list[Any], Any]:
-        """The head's output, each block's caches in order, and the head's."""
-        network = self.network
-        if self.label == "neutral":
-            assert network.label_input is not None
-            neutral = network.label_input.neutral(len(images), self.ops)
-            images, _ = network.labelled(images, [neutral], self.ops)
-        values = {"input": network.enter(images, ctx)}
-        del images
-        caches = []
-        for i, block in enumerate(network.blocks):
-            h, cache = block.respond([values[source.name] for source in block.sources], ctx)
-            values[block.name], norm_cache = block.pass_on(h, ctx)
-            caches.append((cache, norm_cache))
-            del h, cache, norm_cache
-            for name in network.unread_after(i):
-                del values[name]
-        output, head_cache = network.head.forward(values[network.last], ctx)
-        return output, caches, head_cache
+        def collect(unit: str, found: Grads) -> None:
+            for key, g in found.items():
+                if (name := f"{unit}.{key}") in grads:
+                    grads[name] += g
+                else:
+                    grads[name] = g
+
+        total: Array | None = None
+        n = len(images)
+        size = -(-n // self.micro_batches) if n else 1
+        for start in range(0, max(1, n), size):
+            rows = slice(start, start + size)
+            part = replace(ctx, noise=replace(ctx.noise, first_row=start))
+            loss = self._pass(images[rows], target[rows], part, collect, {} if statistics is None else statistics, of=n)
+            total = loss if total is None else total + loss
+        assert total is not None
+        return total, grads
+
+    def _pass(
+        self, images: Array, target: Array, ctx: Ctx, deliver: Deliver, statistics: dict[str, Array], of: int = 0
+    ) -> Array:
+        """Forward and backward of one batch, or of a part of one of `of` rows; returns its share of the mean loss."""
+        with self.ops.usage.during("forward", "activations"):
+            output, tape = forward(self.network, self._presented(images), ctx, self.recompute)
+        with self.ops.usage.during("loss", "activations"):
+            share = len(images) / of if of else 1.0
+            loss, upstream = self.loss(output, target, self.ops)
+            if share != 1:
+                loss = loss * share
+                upstream *= share
+            del output
+        if self.ops.name == "numpy":
+            self._check_finite(loss, "the output")
+        backward(self.network, tape, upstream, ctx, deliver, statistics)
+        return loss
+
+    def _presented(self, images: Array) -> Any:
+        """The rows as the network is to read them."""
+        if self.label == "none":
+            return images
+        label = self.network.label_input
+        assert label is not None
+        return self.network.labelled(images, [label.neutral(len(images), self.ops)], self.ops)[0]
 
     def _answer(self, images: Array) -> Array:
-        output, _, _ = self._forward(images, Ctx(self.ops))
+        output, _ = forward(self.network, self._presented(images), Ctx(self.ops))
         scores = output if self.task == "regression" else self.loss.probabilities(output, self.ops)
         return self.ops.to_host(scores)
 
@@ -165,7 +186,7 @@ class BackpropTrainer(Trainer):
         loss = right = squares = 0.0
         for part, images in self._chunks(split.x, split.scale):
             target = self.ops.resident(split.y[part])
-            output, _, _ = self._forward(images, Ctx(self.ops))
+            output, _ = forward(self.network, self._presented(images), Ctx(self.ops))
             loss += float(self.loss(output, target, self.ops)[0]) * len(images)
             if self.task == "classification":
                 right += int((output.argmax(axis=1) == target).sum())
@@ -179,14 +200,19 @@ class BackpropTrainer(Trainer):
         return {"n": len(split), "loss": loss / n, "r2": r2, "rmse": float(np.sqrt(squares / n))}
 
     def cost(self) -> dict[str, Any]:
-        """One row a sample; forward, weight gradients, and input gradients but for what reads the input."""
+        """One row a sample; forward, weight gradients, and input gradients but for what reads the input.
+
+        With `recompute` most blocks run forward twice.
+        """
         self._check_built()
-        forward = self.network.flops()
-        first = sum(block.flops() for block in self.network.input_readers()) if self.network.blocks else forward
+        once = self.network.flops()
+        first = sum(block.flops() for block in self.network.input_readers()) if self.network.blocks else once
+        depth, k = len(self.network.blocks), self.recompute
+        again = sum(block.flops() for block in self.network.blocks[: (depth - 1) // k * k]) if k and depth else 0
         return {
             "rows_per_sample": 1,
-            "passes_per_step": 1,
+            "passes_per_step": self.micro_batches,
             "passes_per_prediction": 1,
-            "flops_per_step": self.batch_size * (3 * forward - first),
-            "flops_per_prediction": forward,
+            "flops_per_step": self.batch_size * (3 * once - first + again),
+            "flops_per_prediction": once,
         }

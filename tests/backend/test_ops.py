@@ -43,6 +43,8 @@ def test_uniforms_are_uniform_and_distinct_between_streams(ops: Backend) -> None
         assert abs(np.corrcoef(u, v)[0, 1]) < 0.03
     prefix = ops.to_host(uniforms(ops.xp, 10, (3, 4), step=5, stream=6))
     assert np.array_equal(prefix, u[:10])
+    for first in (1, 4, 7):
+        assert np.array_equal(ops.to_host(uniforms(ops.xp, 9, (3, 4), 5, 6, first)), u[first : first + 9])
 
 
 def test_gather(ops: Backend) -> None:
