@@ -1,0 +1,177 @@
+"""`python -m lab.bench [speed | scaling | memory | report]`, also as `lab bench ...`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from lab.errors import LabError, UsageError
+
+COMMANDS = ("speed", "scaling", "memory", "report")
+_USUAL = "4x2000,3x1000"
+_TINY = ("lab", "torch", "torch-plain", "torch-fused", "gemm-numpy")  # what needs no compiling
+_OUT = {"speed": Path("reports/speed"), "scaling": Path("reports/speed"), "memory": Path("reports/memory")}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Do what the command line asks; returns the exit status."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    word = "speed"
+    if arguments and not arguments[0].startswith("-"):
+        word = arguments.pop(0)
+    try:
+        if word not in COMMANDS:
+            from lab.registry import unknown
+
+            raise UsageError(unknown("bench command", word, COMMANDS))
+        commands = {"speed": _speed, "scaling": _scaling, "memory": _memory, "report": _report}
+        return commands[word](arguments)
+    except LabError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("stopped; nothing was written", file=sys.stderr)
+        return 130
+
+
+def _parser(word: str, what: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"python -m lab.bench {word}", description=what)
+    if word != "report":
+        parser.add_argument("--out", type=Path, default=_OUT[word], help=f"folder to write to ({_OUT[word]})")
+        parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it works, not how fast it is")
+    return parser
+
+
+def _speed(arguments: list[str]) -> int:
+    from lab.bench.speed import Plan, compare
+    from lab.bench.tables import case_sentences, case_table, case_title, machine_lines
+    from lab.bench.work import FAMILIES, Work, subjects
+    from lab.measure.environment import usable_cores
+
+    parser = _parser("speed", "Training steps side by side with PyTorch.")
+    parser.add_argument("--sizes", type=_sizes, default=_sizes(_USUAL), help=f"depth x width, ... ({_USUAL})")
+    parser.add_argument("--families", type=_names, default=FAMILIES, help=f"of {', '.join(FAMILIES)} (all)")
+    parser.add_argument("--subjects", type=_names, default=(), help="only these sides, such as lab,torch-fused (all)")
+    parser.add_argument("--threads", type=int, default=usable_cores(), help="threads of each side (all cores)")
+    parser.add_argument("--batch", type=int, default=100, help="images a step (100)")
+    parser.add_argument("--steps", type=int, default=20, help="measured steps of a turn (20)")
+    parser.add_argument("--warm-up", type=int, default=3, help="steps before them (3)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each side in a set of processes (5)")
+    parser.add_argument("--repeats", type=int, default=3, help="sets of fresh processes (3)")
+    parser.add_argument("--data", default="mnist", help="data set (mnist)")
+    parser.add_argument("--rows", type=int, help="training rows (all)")
+    asked = parser.parse_args(arguments)
+    sizes, plan = asked.sizes, Plan(asked.steps, asked.warm_up, asked.rounds, asked.repeats, asked.subjects)
+    if asked.quick:
+        sizes, plan = [(2, 64)], Plan(3, 1, 2, 1, asked.subjects or _TINY)
+    works = [
+        Work(family, {"name": "mlp", "depth": depth, "width": width}, asked.batch, asked.threads, data=asked.data,
+             rows=asked.rows or (1000 if asked.quick else None))
+        for family in asked.families
+        for depth, width in sizes
+    ]  # fmt: skip
+    if min(plan.steps, plan.rounds, plan.repeats) < 1 or plan.warm_up < 0:
+        raise UsageError("steps, rounds and repeats must be at least 1, and warm-up 0 or more")
+    for work in works:
+        subjects(work, plan.only)  # a wrong name ends here, before anything is measured
+    result = compare(works, plan, _tell)
+    print("\n".join(machine_lines(result)))
+    for case in result["cases"]:
+        print(f"\n{case_title(case)}\n{case_table(case).text()}")
+        print("\n".join(case_sentences(case)))
+    return _saved(result, asked.out)
+
+
+def _scaling(arguments: list[str]) -> int:
+    from lab.bench.scaling import Plan, grow
+    from lab.bench.tables import machine_lines, scaling_table
+    from lab.measure.environment import usable_cores
+
+    usual = Plan()
+    parser = _parser("scaling", "Time against samples, depth and parameters.")
+    parser.add_argument("--threads", type=int, default=usable_cores(), help="threads (all cores)")
+    parser.add_argument("--depths", type=_numbers, default=usual.depths, help="hidden layers, ... (2,4,6,8,12)")
+    parser.add_argument("--widths", type=_numbers, default=usual.widths, help="units, ... (500,1000,1500,2000,3000)")
+    parser.add_argument("--samples", type=_numbers, default=usual.samples, help="rows of an epoch, ... (2000 to 16000)")
+    parser.add_argument("--base", type=_sizes, default=[(usual.depth, usual.width)], help="network else (4x1000)")
+    parser.add_argument("--steps", type=int, default=usual.steps, help="measured steps of a point (20)")
+    parser.add_argument("--repeats", type=int, default=usual.repeats, help="processes for each point (3)")
+    asked = parser.parse_args(arguments)
+    (depth, width), *_ = asked.base
+    plan = Plan(depth, width, asked.depths, asked.widths, asked.samples, threads=asked.threads, steps=asked.steps,
+                repeats=asked.repeats)  # fmt: skip
+    if asked.quick:
+        plan = Plan(2, 64, (1, 2), (32, 64), (200, 400), threads=asked.threads, steps=2, warm_up=1, repeats=1)
+    result = grow(plan, _tell)
+    print("\n".join([*machine_lines(result), "", scaling_table(result).text()]))
+    return _saved(result, asked.out)
+
+
+def _memory(arguments: list[str]) -> int:
+    from lab.bench.memory import Grid, sweep
+    from lab.bench.tables import exponent_table, memory_table
+
+    usual = Grid()
+    parser = _parser("memory", "Counted memory over depth x width x batch, beside the analytic model.")
+    parser.add_argument("--depths", type=_numbers, default=usual.depth, help="hidden layers, ... (2,4,8,16)")
+    parser.add_argument("--widths", type=_numbers, default=usual.width, help="units, ... (250,500,1000)")
+    parser.add_argument("--batches", type=_numbers, default=usual.batch, help="images a step, ... (50,100,200)")
+    asked = parser.parse_args(arguments)
+    grid = Grid((2, 4), (64, 128), (20, 40)) if asked.quick else Grid(asked.depths, asked.widths, asked.batches)
+    result = sweep(grid, _tell)
+    largest = {"depth": max(grid.depth), "width": max(grid.width), "batch": max(grid.batch)}
+    print("\n".join([memory_table(result, largest).text(), "", exponent_table(result).text()]))
+    return _saved(result, asked.out)
+
+
+def _report(arguments: list[str]) -> int:
+    from lab.bench.output import render
+
+    parser = _parser("report", "Draws tables and figures anew from the JSON files of earlier measurements.")
+    parser.add_argument("--out", type=Path, action="append", help="folder with them (reports/speed and reports/memory)")
+    asked = parser.parse_args(arguments)
+    folders = asked.out or [folder for folder in dict.fromkeys(_OUT.values()) if folder.exists()]
+    if not folders:
+        raise UsageError("there is nothing to draw: neither reports/speed nor reports/memory is there; measure first")
+    for folder in folders:
+        print(render(folder))
+    return 0
+
+
+def _saved(result: dict[str, Any], folder: Path) -> int:
+    from lab.bench.output import save
+
+    save(result, folder)
+    print(f"\n{folder / 'index.md'}")
+    return 0
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(_positive(word) for word in text.split(","))
+
+
+def _sizes(text: str) -> list[tuple[int, int]]:
+    pairs = [word.split("x") for word in text.split(",")]
+    if any(len(pair) != 2 for pair in pairs):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of depth x width such as 4x2000,3x1000")
+    return [(_positive(depth), _positive(width)) for depth, width in pairs]
+
+
+def _positive(word: str) -> int:
+    if not word.strip().isdigit() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"{word!r} is not a whole number of at least 1")
+    return int(word)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(","))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""What a training step holds, by formula: an analytic twin of the counted memory, to explain it and to extrapolate.
+
+N rows a batch, D numbers a row as the network reads it, w_1 .. w_L units, K classes, s bytes a number; raw rows of one
+byte a number. P_l = w_(l-1) w_l + w_l is the size of block l with w_0 = D; H = w_L K + K that of the output layer,
+which a forward-forward network has but does not use. C are the blocks that the softmax head reads, all but the first
+where there are several; V_l = w_l K. What stays from step to step:
+
+    weights    sum P + H, and sum_C V for forward-forward
+    optimizer  2 (sum P + H) for Adam; sum P + sum w + sum_C V for the recipe's running averages
+    data       N D s; while the batch is gathered N D (s + 1)
+
+The lines below are what is alive beside that at one moment.
+
+Backprop, activations in numbers (each block keeps its output; its input is the output below):
+
+    forward l       N (w_1 + .. + w_(l-1)) + 2 N w_l             before and behind the activation
+    backward l      N (w_1 + .. + w_l) + 2 N w_l + N w_(l-1)     dh, dz, and dx but for the first
+    gradients       H, and P_j for all j >= l
+    workspace       N w_l bytes of mask; in the update, without compiled kernels, the largest matrix
+
+so activations peak at N (w_1 + .. + w_L) + N (2 w_L + w_(L-1)): linear in depth.
+
+Forward-forward, joint passes (2N rows; block 1 reads the image, held once as N D and as its product N w_1, both counted
+as readout until block 1 is done, as activations where there is no head):
+
+    forward l       2N w_(l-1) + 4N w_l                          input but for block 1, before and behind the activation
+    backward l      2N w_(l-1) + 6N w_l                          h, dh, dz
+    update, pass on 2N w_(l-1) + 2N w_l;  4N w_l
+    gradients       P_l
+    workspace       2N w_l bytes of mask; block 1: 2N w_1 + K w_1; update without compiled kernels: the largest matrix
+
+so activations peak at the widest pair of neighbours, 2N w_(l-1) + 6N w_l: flat in depth. Separate passes hold the same
+for N rows at a time, the other rows' input and output waiting, and two sets of a block's gradients:
+
+    backward l      2N w_(l-1) + 4N w_l                          gradients 2 P_l
+
+The readout's own, in numbers beside N D + N w_1 (2 N K more are logits and labels):
+
+    walk, block l   N sum_(C, j < l) w_j + N w_(l-1) + 2N w_l   kept rows, output below, before and behind activation;
+                                                                N w_(l-1) more where the normed one below is not kept
+    update          N sum_C w + sum_C V                         and max V without compiled kernels
+
+so it is linear in depth with N w a block. Head recomputed or per block: no sum over kept rows, but sum_(C, j <= l) V_j
+at block l of the (second) walk: linear in depth with K w a block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lab.backend.pool import KINDS
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A step's sizes: N = batch, D = inputs, w = widths, K = classes, s = itemsize.
+
+    compiled: whether the optimizer's step runs without temporaries. raw: bytes of a stored number, 0 where rows are
+    stored as the floats that are computed with.
+    """
+
+    batch: int
+    inputs: int
+    widths: tuple[int, ...]
+    classes: int
+    itemsize: int = 4
+    raw: int = 1
+    compiled: bool = False
+
+    @property
+    def blocks(self) -> list[tuple[int, int]]:
+        """(w_(l-1), w_l) of each block."""
+        return list(zip((self.inputs, *self.widths), self.widths, strict=False))
+
+    @property
+    def parameters(self) -> list[int]:
+        """P_l of each block."""
+        return [i * o + o for i, o in self.blocks]
+
+    @property
+    def output_parameters(self) -> int:
+        """H."""
+        return (self.widths[-1] + 1) * self.classes
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What is alive somewhere in a step, in bytes by kind; a kind that is not named has none."""
+
+    place: str
+    alive: dict[str, int]
+
+
+def backprop(sizes: Sizes, *, slots: int = 2) -> list[Moment]:
+    """The moments of a backprop step; `slots` arrays of optimizer state a parameter, 2 for Adam."""
+    n, s, k, w = sizes.batch, sizes.itemsize, sizes.classes, sizes.widths
+    everything = sum(sizes.parameters) + sizes.output_parameters
+    resident = {"weights": s * everything, "optimizer": slots * s * everything}
+    rows = n * sizes.inputs
+    moments = [Moment("batch", resident | {"data": rows * (s + sizes.raw)})]
+    resident["data"] = s * rows
+    for l, (_, width) in enumerate(sizes.blocks):
+        moments.append(Moment(f"block{l + 1} forward", resident | {"activations": s * n * (sum(w[:l]) + 2 * width)}))
+    moments.append(Moment("loss", resident | {"activations": s * n * (sum(w) + 2 * k)}))
+    gradients = sizes.output_parameters
+    alive = {"activations": s * n * (sum(w) + w[-1] + k), "gradients": s * gradients}
+    moments.append(Moment("head backward", resident | alive))
+    for l in reversed(range(len(w))):
+        below = w[l - 1] if l else 0
+        kept = n * (sum(w[: l + 1]) + 2 * w[l])
+        mask = {"activations": s * kept, "gradients": s * gradients, "workspace": n * w[l]}
+        gradients += sizes.parameters[l]
+        alive = {"activations": s * (kept + n * below), "gradients": s * gradients}
+        moments += [Moment(f"block{l + 1} backward", resident | part) for part in (mask, alive)]
+    alive = {"gradients": s * gradients, "workspace": _scratch(sizes, sizes.blocks)}
+    return [*moments, Moment("update", resident | alive)]
+
+
+def forward_forward(
+    sizes: Sizes,
+    *,
+    passes: Literal["joint", "separate"] = "joint",
+    head: Literal["stored", "recomputed", "per_block", "none"] = "stored",
+) -> list[Moment]:
+    """The moments of a forward-forward step by the recipe."""
+    n, s, k, w = sizes.batch, sizes.itemsize, sizes.classes, sizes.widths
+    read = [] if head == "none" else list(range(1, len(w))) or [0]
+    V = sum(w[l] for l in read) * k
+    resident = {
+        "weights": s * (sum(sizes.parameters) + sizes.output_parameters + V),
+        "optimizer": s * (sum(sizes.parameters) + sum(w) + V),
+    }
+    rows = n * sizes.inputs
+    moments = [Moment("batch", resident | {"data": rows * (s + sizes.raw)})]
+    resident["data"] = s * (rows + 2 * n * k)
+    if read:
+        moments += [Moment("readout", resident | {"readout": s * held}) for held in _readout(sizes, read, head)]
+    for l, (below, width) in enumerate(sizes.blocks):
+        name = f"block{l + 1}"
+        image = n * (sizes.inputs + width) if l == 0 else 0
+        waiting = {"readout": s * image} if read else {}
+        inputs = 2 * n * below if l else 0 if read else image
+        gradients = sizes.parameters[l] * (1 if passes == "joint" else 2)
+        batch = 2 * n if passes == "joint" else n
+        done = 0 if passes == "joint" else n * width
+        work = {"workspace": s * (2 * n + k) * width if l == 0 else 0}
+        update = {"gradients": s * sizes.parameters[l], "workspace": _scratch(sizes, [(below, width)])}
+        steps: list[tuple[str, dict[str, int]]] = [
+            ("forward", {"activations": s * (inputs + done + 2 * batch * width)}),
+            ("backward", {"activations": s * (inputs + done + 3 * batch * width), "workspace": batch * width}),
+            ("backward", {"activations": s * (inputs + done + 3 * batch * width), "gradients": s * gradients} | work),
+            ("update", {"activations": s * (inputs + 2 * n * width)} | update),
+        ]
+        moments += [Moment(f"{name} {phase}", resident | waiting | alive) for phase, alive in steps]
+        if l + 1 < len(w):
+            moments.append(Moment(f"{name} pass on", resident | {"activations": s * 2 * n * width * 2}))
+    return moments
+
+
+def _readout(sizes: Sizes, read: Sequence[int], head: str) -> list[int]:
+    """Numbers that the readout holds: at each block of its walk (two where it is recomputed), and at its update."""
+    n, k, w = sizes.batch, sizes.classes, sizes.widths
+    base = n * (sizes.inputs + w[0]) + 2 * n * k
+    scratch = 0 if sizes.compiled else max(w[l] for l in read) * k
+    found: list[int] = []
+    kept = gradients = 0
+    for learning in {"stored": (False,), "recomputed": (False, True), "per_block": (True,)}[head]:
+        for l, width in enumerate(w):
+            below = w[l - 1] if l else 0
+            waiting = 0 if head == "stored" and l - 1 in read else below
+            found.append(base + kept + n * (waiting + below + 2 * width) + gradients)
+            if l in read and learning:
+                gradients += width * k
+                found.append(base + n * (waiting + 2 * width) + gradients)
+            elif l in read and head == "stored":
+                kept += n * width
+    if head == "stored":
+        gradients = k * sum(w[l] for l in read)
+    found.append(base + kept + (n * w[-1] if head == "recomputed" else 0) + gradients + scratch)
+    return found
+
+
+def _scratch(sizes: Sizes, matrices: Sequence[tuple[int, int]]) -> int:
+    """Bytes of the optimizer's temporary: as large as the largest matrix, unless its loop is compiled."""
+    return 0 if sizes.compiled else sizes.itemsize * max(i * o for i, o in matrices)
+
+
+def peaks(moments: Sequence[Moment]) -> dict[str, Any]:
+    """Each kind's largest size, the largest sum and its place: what a trainer's `memory()` says."""
+    highest = max(moments, key=lambda moment: sum(moment.alive.values()))
+    found: dict[str, Any] = {kind: max(m.alive.get(kind, 0) for m in moments) for kind in KINDS}
+    return found | {"peak": sum(highest.alive.values()), "peak_at": highest.place}
