@@ -56,11 +56,16 @@ class Comparison:
             return listed([f"{self.first} {self._better(size, size)} ({seeds}, so no interval)", *cost])
         sign = 1.0 if self.metric.better == HIGHER else -1.0
         low, high = sorted((sign * interval.low, sign * interval.high))
-        scale = min(size or math.inf, (high - low) / 2 or math.inf)
-        spread = f"95 % interval {_size(low, self.metric, scale)} to {_size(high, self.metric, scale)}, {seeds}"
+        scale = min(v for v in (size, (high - low) / 2, math.inf) if v > 0)
+        if interval.excludes_zero:  # an end beside zero must not be rounded to it
+            scale = min(scale, abs(low), abs(high))
+        spread = f"{_size(low, self.metric, scale)} to {_size(high, self.metric, scale)}"
+        if size == 0:
+            return f"both have the same {self.metric.label} in the mean (95 % interval {spread}, {seeds}){aside}"
+        better = f"{self.first} {self._better(size, scale)}"
         if interval.excludes_zero:
-            return listed([f"{self.first} {self._better(size, scale)} ({spread})", *cost])
-        return f"no clear difference: {self.first} {self._better(size, scale)}, but zero is inside the {spread}{aside}"
+            return listed([f"{better} (95 % interval {spread}, {seeds})", *cost])
+        return f"no clear difference: {better}, but the 95 % interval ({spread}, {seeds}) holds zero{aside}"
 
     def _better(self, size: float, scale: float) -> str:
         shown = _size(size, self.metric, scale)
@@ -88,26 +93,6 @@ def _size(value: float, metric: Metric, scale: float) -> str:
     shown = scale * metric.unit.scale
     power = math.floor(math.log10(shown)) if 0 < shown < math.inf else 0
     decimals = max(1, min(3, -power)) if metric.unit is FRACTION else max(0, min(6, 1 - power))
-    return fixed(value * metric.unit.scale, decimals)
-
-
-_SPEED = ("trains about as many samples a second", "trains {} times as many samples a second")
-_MEMORY = ("uses about as much activation memory", "uses {} times the activation memory")
-
-
-def _ratio(ratio: Paired, alike: str, times: str) -> str:
-    mean = ratio.interval.mean
-    if ratio.interval.n == 0 or not 0 < mean < math.inf:
-        return ""
-    return alike if abs(math.log(mean)) < ALIKE else times.format(significant(mean, 2))
-
-
-def _size(value: float, metric: Metric, scale: float) -> str:
-    """Writes a difference with one to three decimals: as many as `scale`, the smaller of it and its spread, needs."""
-    if metric.unit is not FRACTION:
-        return significant(value)
-    shown = scale * metric.unit.scale
-    decimals = 1 if not math.isfinite(shown) or shown <= 0 else max(1, min(3, math.ceil(-math.log10(shown))))
     return fixed(value * metric.unit.scale, decimals)
 
 

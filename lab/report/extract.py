@@ -11,6 +11,7 @@ from lab.report.metrics import FRACTION, METRICS
 from lab.report.read import items, number, walk, words
 from lab.report.text import visible
 
+LAST_EPOCH = 1e9
 KEYS = ["run_id", "data", "network", "trainer", "series", "seed", "counted"]
 ENVIRONMENT = ["device", "cpu", "cores", "threads", "kernels", "blas", "numpy", "python", "platform"]
 COLUMNS = {
@@ -28,6 +29,7 @@ NUMERIC = {*METRICS, "n_epochs", "epoch", "step", "train_loss", "learning_rate",
 
 
 def run_row(name: str, folder: Path, record: dict[str, Any], notes: list[tuple[str, str]]) -> dict[str, Any]:
+    """The row of `runs` that one record gives; what it says that cannot be true is added to `notes`."""
     regression = walk(record, "data", "task") == "regression" or number(walk(record, "data", "n_classes")) == 0
     load = walk(record, "measured", "environment", "load_average")
     row: dict[str, Any] = {
@@ -76,23 +78,26 @@ def epoch_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
     times = {number(e.get("epoch")): e for e in items(walk(record, "measured", "epochs"))}
     rows, elapsed = [], 0.0
     for entry in items(record.get("history")):
-        epoch = number(entry.get("epoch"))
-        if not epoch >= 0:
+        epoch, timed = number(entry.get("epoch")), times.get(number(entry.get("epoch")))
+        if not 0 <= epoch < LAST_EPOCH:
             continue
-        seconds = number(walk(times.get(epoch), "train_seconds"))
-        # One epoch without its time makes every later sum unknown, not smaller.
-        elapsed = elapsed + seconds if seconds >= 0 else math.nan
-        accuracy, error = (number(walk(entry, "valid", k)) for k in ("accuracy", "error"))
+        seconds = _true(walk(timed, "train_seconds"), "train_seconds")
+        elapsed += seconds  # one epoch without its time makes every later sum unknown, not smaller
+        accuracy, error = (_true(walk(entry, "valid", k), f"valid_{k}") for k in ("accuracy", "error"))
         error = 1 - accuracy if math.isnan(error) else error
-        error = error if METRICS["valid_error"].admits(error) else math.nan
         rows.append({
             "epoch": epoch, "step": number(entry.get("step")), "train_loss": number(entry.get("train_loss")),
             "learning_rate": number(entry.get("learning_rate")), "valid_accuracy": 1 - error, "valid_error": error,
-            "valid_loss": number(walk(entry, "valid", "loss")),
-            "valid_rmse": number(walk(entry, "valid", "rmse")), "epoch_seconds": seconds, "elapsed": elapsed,
-            "samples_per_second": number(walk(times.get(epoch), "samples_per_second")),
+            "valid_loss": _true(walk(entry, "valid", "loss"), "valid_loss"),
+            "valid_rmse": _true(walk(entry, "valid", "rmse"), "valid_rmse"), "epoch_seconds": seconds,
+            "samples_per_second": _true(walk(timed, "samples_per_second"), "samples_per_second"), "elapsed": elapsed,
         })  # fmt: skip
     return rows
+
+
+def _true(value: object, key: str) -> float:
+    stored = number(value)
+    return stored if METRICS[key].admits(stored) else math.nan
 
 
 def block_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
@@ -100,8 +105,8 @@ def block_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for split in ("test", "valid"):
         for position, block in enumerate(items(walk(record, "final", split, "blocks")), 1):
-            accuracy = number(block.get("accuracy"))
-            if METRICS["block_accuracy"].admits(accuracy):
+            accuracy = _true(block.get("accuracy"), "block_accuracy")
+            if not math.isnan(accuracy):
                 name = visible(words(block.get("name")), 40) or f"block {position}"
                 rows.append({"split": split, "position": position, "block": name, "block_accuracy": accuracy})
     return rows

@@ -63,7 +63,7 @@ class Figure:
             for column, panel in enumerate(row):
                 sheet.paste(panel.pixels, (gap // 2 + column * step, top), panel.pixels)
             top += height
-        sheet.save(path, optimize=True)
+        sheet.save(path)
 
 
 class Look:

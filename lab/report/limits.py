@@ -77,6 +77,13 @@ def _seeds(records: Records, comparisons: Sequence[Comparison]) -> list[str]:
         )
     if (sizes == 2).any():
         sentences.append("Two seeds give an interval of 12.7 standard errors to each side: it says little.")
+    for (data, network, series), group in runs.groupby(["data", "network", "series"], sort=False):
+        result = PRIMARY[group["task"].iloc[0]]
+        if len(group) > 2 and group[result.key].nunique() == 1:
+            sentences.append(
+                f"All {len(group)} seeds of {series}, {network} on {data}, gave the same {result.label}: an interval "
+                "of no width is no certainty."
+            )
     for c in comparisons:
         alone = c.difference.unpaired
         if alone:

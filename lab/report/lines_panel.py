@@ -11,12 +11,13 @@ import seaborn as sns
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from lab.report.numbers import plain
-from lab.report.panel import SUBTITLE, TITLE, Panel, axes_in, finish, put_titles
+from lab.report.panel import SUBTITLE, TITLE, Panel, axes_in, finish, put_titles, round_ticks, text_width
+from lab.report.style import SMALL, WIDTH
 
 if TYPE_CHECKING:
     import pandas as pd
 
-AXIS = 38.0
+AXIS, HEIGHT, LEFT, RIGHT = 38.0, 180.0, 38.0, 14.0
 _STEPS: tuple[Sequence[float], ...] = (
     (1,),
     (1, 3),
@@ -45,8 +46,10 @@ def lines_panel(
     names: Mapping[int, str] | None = None,
 ) -> Panel:
     """Draws y against x, one line a series: the mean of rows that share an x, and `band` over them."""
-    head = TITLE + SUBTITLE + 8
-    canvas, axes = axes_in(head, 180, AXIS, 38, 14)
+    round_values = log_ticks(*limits) if log else MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(*limits)
+    marks = [float(m) for m in round_values if limits[0] <= m <= limits[1]]
+    left = max([LEFT, *(text_width(plain(m), SMALL) + 10 for m in marks)])
+    canvas, axes = axes_in(TITLE + SUBTITLE + 8, HEIGHT, AXIS, left, RIGHT)
     put_titles(canvas, title, subtitle)
     if log:
         axes.set_yscale("log")
@@ -61,20 +64,18 @@ def lines_panel(
     axes.set_xlabel(label)
     axes.set_ylabel("")
     axes.grid(axis="y")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: plain(v)))
-    if log:
-        axes.yaxis.set_major_locator(FixedLocator(log_ticks(*limits)))
-    else:
-        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-    axes.yaxis.set_minor_locator(NullLocator())
+    for axis, ticks in ((axes.yaxis, marks), (axes.xaxis, list(names or ()))):
+        axis.set_major_locator(FixedLocator(ticks))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(lambda v, _: plain(v)))
     if names is not None:
-        axes.xaxis.set_major_locator(FixedLocator(list(names)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: names.get(round(v), "")))
         axes.set_xlim(min(names) - 0.25, max(names) + 0.25)
     else:
         axes.set_xlim(left=0)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=x == "epoch"))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: plain(v)))
+        ticks = round_ticks(0, axes.get_xlim()[1], WIDTH - left - RIGHT, RIGHT)
+        whole = [t for t in ticks if t == round(t)]  # half an epoch is no place on the axis
+        axes.xaxis.set_major_locator(FixedLocator(whole if x == "epoch" else ticks))
     return finish(canvas, prefix, alt)
 
 

@@ -12,14 +12,17 @@ HIGHER, LOWER, NEITHER = "higher", "lower", ""
 
 @dataclass(frozen=True)
 class Unit:
-    """How a stored number is shown: shown = stored * scale, followed by `symbol`; `points` names a difference."""
+    """How a stored number is shown: shown = stored * scale, followed by `symbol`; `points` names a difference.
+
+    What is not within `low` and `high` was never measured, and would overflow in the sums and scales behind a figure.
+    """
 
     name: str
     scale: float = 1.0
     symbol: str = ""
     points: str = ""
-    low: float = -math.inf
-    high: float = math.inf
+    low: float = -1e30
+    high: float = 1e30
 
 
 FRACTION = Unit("fraction", 100.0, "%", "points", 0.0, 1.0)
@@ -76,14 +79,16 @@ class Metric:
 def plus_minus(mean: float, half: float | None, metric: Metric) -> str:
     """Writes stored mean and half width as "98.32 \u00b1 0.06": fractions with two decimals, others as the half asks.
 
-    That is two digits of the half, but no more than four of the mean as long as the half keeps one.
+    That is two digits of the half, but no more than four of the mean as long as the half keeps one. Sizes and counts
+    that are the same for every seed are no estimate, and are written alone.
     """
-    if half is None or not math.isfinite(mean) or not math.isfinite(half):
+    alone = half is None or (half == 0 and metric.unit is not FRACTION)
+    if alone or half is None or not math.isfinite(mean) or not math.isfinite(half):
         return metric.show(mean)
     mean, half = mean * metric.unit.scale, half * metric.unit.scale
     decimals = 2
     if metric.unit is not FRACTION:
-        of_half, of_mean = (math.floor(math.log10(v)) for v in (half or abs(mean) / 100 or 1.0, abs(mean) or 1.0))
+        of_half, of_mean = (math.floor(math.log10(v)) for v in (half, abs(mean) or 1.0))
         decimals = max(min(1 - of_half, 3 - of_mean), -of_half)
         mean, half = round(mean, decimals), round(half, decimals)
     return f"{fixed(mean, max(0, decimals))} \u00b1 {fixed(half, max(0, decimals))}"

@@ -28,6 +28,8 @@ def significant(value: float, digits: int = 3) -> str:
 
 def plain(value: float) -> str:
     """Writes a round number, such as an axis tick, without trailing zeros: 2, 0.5, 50,000."""
+    if 0 < abs(value) < 1e-6 or abs(value) >= 1e15:
+        return significant(value, 2)
     return fixed(
         value, next((d for d in range(7) if math.isclose(round(value, d), value, rel_tol=1e-6, abs_tol=1e-9)), 6)
     )

@@ -8,17 +8,22 @@ from __future__ import annotations
 import io
 import warnings
 import xml.etree.ElementTree as ET
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from lab.report import svg
+from lab.report.numbers import plain
 from lab.report.style import MUTED, PNG_SCALE, SMALL, TEXT, WIDTH
 from lab.report.text import shorten
 
@@ -46,6 +51,7 @@ class Key:
     marker: str | None
 
 
+@lru_cache(maxsize=4096)
 def text_width(text: str, size: float = TEXT, weight: str = "normal") -> float:
     """Width in units that a text takes in the font that is measured with, which is wider than those of most screens."""
     font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
@@ -54,10 +60,25 @@ def text_width(text: str, size: float = TEXT, weight: str = "normal") -> float:
 
 def fit(text: str, width: float, size: float = TEXT, weight: str = "normal") -> str:
     """Cuts the middle out of a text until it fits into `width` units."""
-    length = len(text)
-    while length > 1 and text_width(shorten(text, length), size, weight) > width:
-        length -= 1
-    return shorten(text, length)
+    if text_width(text, size, weight) <= width:
+        return text
+    length = bisect_right(range(1, len(text)), width, key=lambda n: text_width(shorten(text, n), size, weight))
+    return shorten(text, max(1, length))
+
+
+def round_ticks(low: float, high: float, width: float, beside: float, most: int = 6) -> list[float]:
+    """Round values for an axis `width` units long, at most about six, whose labels neither touch nor leave the panel.
+
+    `beside` is the room in units that a label has beyond either end of the axis.
+    """
+    for count in range(most, 0, -1):
+        found = MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+        half = {float(t): text_width(plain(t), SMALL) / 2 for t in found if low <= t <= high}
+        place = {t: (t - low) / (high - low) * width for t in half}
+        ticks = [t for t in half if place[t] - half[t] >= -beside and place[t] + half[t] <= width + beside]
+        if all(place[b] - place[a] >= half[a] + half[b] + 8 for a, b in pairwise(ticks)):
+            break
+    return ticks
 
 
 def key_panel(prefix: str, keys: Sequence[Key]) -> Panel:

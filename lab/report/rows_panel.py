@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from lab.report.numbers import plain
-from lab.report.panel import SIDE, SUBTITLE, TITLE, Panel, axes_in, finish, fit, put_titles, text_width
+from lab.report.panel import SIDE, SUBTITLE, TITLE, Panel, axes_in, finish, fit, put_titles, round_ticks, text_width
 from lab.report.statistics import Interval
-from lab.report.style import GRID, INK, MUTED, SMALL, TEXT, WIDTH
+from lab.report.style import GRID, INK, MUTED, TEXT, WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +54,7 @@ def rows_panel(
     low, high = (0.0, _top(rows)) if from_zero else mark_range(rows)
     axes.set_xlim(low, high)
     axes.set_ylim(body, 0)
-    axes.xaxis.set_major_locator(FixedLocator(_ticks(low, high, WIDTH - 2 * SIDE - 2)))
+    axes.xaxis.set_major_locator(FixedLocator(round_ticks(low, high, WIDTH - 2 * SIDE - 2, SIDE)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: plain(v)))
     axes.yaxis.set_major_locator(NullLocator())
     y = 0.0
@@ -94,14 +94,6 @@ def _row(axes: Axes, row: Row, y: float, limits: tuple[float, float], from_zero:
             axes.plot([limit], [middle], marker=arrow, ms=5, color=row.colour, clip_on=False, mew=0)
     axes.plot(row.points, [middle] * len(row.points), "|", ms=9, mew=1.0, color=INK, alpha=0.55, clip_on=False)
     axes.plot([row.interval.mean], [middle], marker=row.marker, ms=7, color=row.colour, mew=0, clip_on=False)
-
-
-def _ticks(low: float, high: float, width: float) -> list[float]:
-    """Round values whose labels stay inside the panel."""
-    ticks = [float(t) for t in MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if low <= t <= high]
-    half = {t: text_width(plain(t), SMALL) / 2 for t in ticks}
-    place = {t: (t - low) / (high - low) * width for t in ticks}
-    return [t for t in ticks if place[t] + SIDE >= half[t] and place[t] - SIDE - 2 <= width - half[t]]
 
 
 def mark_range(rows: Sequence[Row]) -> tuple[float, float]:

@@ -77,7 +77,7 @@ def paired_ratio(a: Mapping[str, float], b: Mapping[str, float], level: float = 
     positive = ({s: v for s, v in side.items() if v > 0} for side in (a, b))
     a, b = positive
     seeds, unpaired = _shared(a, b)
-    logs = mean_interval([math.log(a[s] / b[s]) for s in seeds], level)
+    logs = mean_interval([math.log(a[s]) - math.log(b[s]) for s in seeds], level)
     low, high = (None if v is None else _exp(v) for v in (logs.low, logs.high))
     return Paired(Interval(logs.n, _exp(logs.mean), low, high), seeds, unpaired)
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from lab.report.compare import Comparison
 from lab.report.load import Records
-from lab.report.metrics import BYTES, FRACTION, MEMORY_PARTS, METRICS, Metric, plus_minus
+from lab.report.metrics import FRACTION, MEMORY_PARTS, METRICS, Metric, plus_minus
 from lab.report.numbers import plain, significant
 from lab.report.statistics import Interval, mean_interval
 from lab.report.text import short_id
@@ -75,7 +75,7 @@ def folded(table: Table) -> Table:
             fixed[column.label] = values.pop()
     if not fixed:
         return table
-    keep = [i for i, column in enumerate(table.columns) if column.label not in fixed]
+    keep = [i for i, column in enumerate(table.columns) if column.numeric or column.label not in fixed]
     said = " ".join(FOLDED[k].format(fixed[k]) for k in FOLDED if k in fixed)
     columns, rows = (tuple(table.columns[i] for i in keep), tuple(tuple(row[i] for i in keep) for row in table.rows))
     return replace(table, caption=f"{said[0].upper()}{said[1:]}. {table.caption}", columns=columns, rows=rows)
@@ -211,10 +211,6 @@ def _mean(metric: Metric, *, spread: bool = True) -> Build:
 
 def _show(values: pd.Series, metric: Metric, *, spread: bool = True) -> Cell:
     interval = mean_interval(list(values))
-    # Counts that are the same for every seed are no estimate, and have no interval.
-    if interval.half == 0 and metric.unit is not FRACTION:
-        text = plain(interval.mean) if metric.unit is not BYTES else metric.show(interval.mean)
-        return Cell(text, interval.mean)
     half = interval.half if spread else None
     return Cell(plus_minus(interval.mean, half, metric), interval.mean * metric.unit.scale)
 
