@@ -1,0 +1,130 @@
+"""run(config) in this process: what it records, what it raises, and what it leaves alone."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lab.config import parse
+from lab.data import load_dataset
+from lab.errors import Busy, StorageError, UsageError
+from lab.networks import Network
+from lab.record import storage
+from lab.run import run
+from tests.sweep.conftest import raw_config
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    y = np.arange(90) % 3
+    path = tmp_path / "rows.npz"
+    np.savez(path, x=(rng.normal(size=(90, 6)) + 3 * y[:, None]).astype(np.float32), y=y)
+    return path
+
+
+def values(tmp_path: Path, **changes: Any) -> dict[str, Any]:
+    return raw_config(tmp_path, imports=[], **{"trainer__name": "backprop", **changes})
+
+
+def without_times(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if key != "measured"}
+
+
+@pytest.mark.parametrize("trainer", ["backprop", "forward_forward"])
+def test_the_same_run_twice_is_the_same_record(rows: Path, tmp_path: Path, trainer: str) -> None:
+    config = parse(values(tmp_path, trainer__name=trainer))
+    events: list[dict[str, Any]] = []
+    first, second = run(config, tell=events.append), run(config)
+    assert first.status == "ok" and without_times(first.as_dict()) == without_times(second.as_dict())
+    assert [event["event"] for event in events if event["event"] != "step"] == ["start", "epoch", "epoch", "epoch"]
+    assert [epoch["epoch"] for epoch in first.history] == [1, 2, 3] and first.family == trainer
+    assert first.final["valid"] == first.history[-1]["valid"] and first.final["test"]["n"] == first.data["n_test"]
+    seconds = first.measured["seconds"]
+    assert seconds["total"] == pytest.approx(seconds["train"] + seconds["evaluate"] + seconds["other"])
+    assert seconds["train"] == pytest.approx(sum(epoch["train_seconds"] for epoch in first.measured["epochs"]))
+    assert run(parse(values(tmp_path, trainer__name=trainer, seed=1))).history != first.history
+
+
+def test_without_validation_rows(rows: Path, tmp_path: Path) -> None:
+    record = run(parse(values(tmp_path, data__valid=0)))
+    assert record.status == "ok" and record.final["valid"] == {} and record.data["n_valid"] == 0
+
+
+def test_numbers_to_predict(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(90, 4))
+    np.savez(tmp_path / "rows.npz", x=x, y=x @ np.array([1.0, -2.0, 0.5, 0.0]) + 3)
+    changes = {"model": {"name": "linear"}, "objective": {"name": "squared_error"}, "trainer__epochs": 60}
+    record = run(parse(values(tmp_path, **changes)))
+    assert record.status == "ok" and record.final["test"]["r2"] > 0.95 and record.data["n_classes"] == 0
+    wrong = parse(values(tmp_path, **{**changes, "objective": {"name": "cross_entropy"}}))
+    with pytest.raises(UsageError, match="squared_error"):
+        run(wrong)
+
+
+def test_a_stop_leaves_a_checkpoint_from_which_the_run_ends_equal(rows: Path, tmp_path: Path) -> None:
+    config, checkpoint = parse(values(tmp_path)), tmp_path / "checkpoint.safetensors"
+    steps = iter(range(100))
+    with pytest.raises(Busy, match="run it again to go on"):
+        run(config, checkpoint=checkpoint, stopped=lambda: next(steps) == 8)
+    again = run(config, checkpoint=checkpoint)
+    assert again.measured["resumed"] is True and again.measured["notes"] == ["resumed after epoch 1 of 3, step 9"]
+    assert again.measured["energy_joules"] is None
+    assert without_times(again.as_dict()) == without_times(run(config).as_dict())
+
+
+def test_no_memory_for_the_network(rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(*arguments: Any, **options: Any) -> None:
+        raise MemoryError("Unable to allocate 3.6 EiB")
+
+    monkeypatch.setattr(Network, "build", build)
+    record = run(parse(values(tmp_path)))
+    assert (record.status, record.reason) == ("out_of_memory", "out of memory: Unable to allocate 3.6 EiB")
+    assert record.history == [] and record.final == {} and record.measured["environment"]["numpy"]
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_weights_that_are_not_finite_are_never_kept(rows: Path, tmp_path: Path) -> None:
+    config = parse(values(tmp_path, data__valid=0, trainer__epochs=1, trainer__batch_size=1000,
+                          optimizer={"name": "sgd", "learning_rate": 1e38, "momentum": 0.0}))  # fmt: skip
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    record = run(config, checkpoint=checkpoint)
+    assert record.status == "diverged" and "at step 1" in (record.reason or "")
+    if checkpoint.exists():  # finite weights, of which the evaluation overflowed
+        assert "the test rows" in (record.reason or "")
+
+
+def test_a_full_disk_ends_the_run_and_not_as_a_result(
+    rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(storage.Disk):
+        def write(self, descriptor: int, data: storage.Buffer) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(storage, "disk", Full())
+    with pytest.raises(StorageError, match="free some disk space"):
+        run(parse(values(tmp_path)), checkpoint=tmp_path / "checkpoint.safetensors")
+    assert not list(tmp_path.glob(".*")) and not (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_the_test_rows_are_opened_once_and_last(rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lab.trainers import BackpropTrainer
+
+    seen: list[str] = []
+    evaluate = BackpropTrainer._evaluate
+
+    def watched(self: Any, split: Any) -> Any:
+        seen.append(split.name.rpartition("(")[2].rstrip(")"))
+        return evaluate(self, split)
+
+    monkeypatch.setattr(BackpropTrainer, "_evaluate", watched)
+    run(parse(values(tmp_path)))
+    assert seen == ["valid", "valid", "valid", "test"]
+
+
+def test_data_may_be_handed_over(rows: Path, tmp_path: Path) -> None:
+    config = parse(values(tmp_path))
+    data = load_dataset(str(rows))
+    rows.unlink()
+    assert run(config, data=data).status == "ok"
