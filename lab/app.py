@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from lab.sweep.plan import Plan
 
 COMMANDS = ("data", "report", "resume", "tune", "audit", "watch", "explain", "bench")
+# Hydra's options that take the next argument as their value.
+_VALUED = ("-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir", "-p", "--package", "-c", "--cfg",
+           "-i", "--info")  # fmt: skip
 _outcomes: list[Outcome] = []  # of the jobs made in this process since `main` began
 
 
@@ -90,6 +93,7 @@ def _hydra(arguments: list[str]) -> int:
             raise UsageError(
                 f"{argument} would unpickle a file, which can run anything; give the options again instead"
             )
+    arguments = _options_first(arguments)
     _outcomes.clear()
     application = hydra.main(config_path=str(config_folder()), config_name="config", version_base="1.3")(job)
     stopped = False
@@ -106,6 +110,15 @@ def _hydra(arguments: list[str]) -> int:
     if stopped and not _outcomes:
         return 130
     return max((outcome.exit_code for outcome in _outcomes), default=0)
+
+
+def _options_first(arguments: list[str]) -> list[str]:
+    """Hydra's parser wants KEY=VALUE in one piece: `lab data=digits -m seed=0,1` is put in an order that it takes."""
+    options, overrides = [], []
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        is_override = argument.startswith("~") or ("=" in argument and not argument.startswith("-"))
+        (overrides if is_override and before not in _VALUED else options).append(argument)
+    return [*options, *overrides]
 
 
 def _plan() -> Plan | None:

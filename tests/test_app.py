@@ -48,7 +48,7 @@ def test_a_single_run(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_sweep_plans_runs_and_sums_up(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sweep = ["-m", *SMALL, "seed=0,1", "trainer=backprop,forward_forward", "name=mine"]
+    sweep = [*SMALL, "seed=0,1", "-m", "trainer=backprop,forward_forward", "name=mine"]
     assert main(sweep) == 0
     out, err = capsys.readouterr()
     assert err == ""
@@ -169,6 +169,13 @@ def test_a_users_own_folder_of_configs(place: Path, capsys: pytest.CaptureFixtur
     assert main(["--config-dir=mine", "experiment=own", *SMALL[:2], "--cfg", "job"]) == 0
     out = capsys.readouterr().out
     assert "width: 9" in out and "name: backprop" in out and not (place / "runs").exists()
+
+
+def test_options_may_stand_anywhere(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["seed=7", "--cfg", "job", "model.width=9", "-p", "model"]) == 0
+    assert "width: 9" in capsys.readouterr().out
+    assert main(["seed=7", "--package", "seed", "--cfg", "job"]) == 0
+    assert capsys.readouterr().out == "7\n"
 
 
 def test_help_and_completion(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
