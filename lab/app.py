@@ -114,7 +114,8 @@ def _hydra(arguments: list[str]) -> int:
 
 def _options_first(arguments: list[str]) -> list[str]:
     """Hydra's parser wants KEY=VALUE in one piece: `lab data=digits -m seed=0,1` is put in an order that it takes."""
-    options, overrides = [], []
+    options: list[str] = []
+    overrides: list[str] = []
     for before, argument in zip(["", *arguments], arguments, strict=False):
         is_override = argument.startswith("~") or ("=" in argument and not argument.startswith("-"))
         (overrides if is_override and before not in _VALUED else options).append(argument)

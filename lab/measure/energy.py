@@ -39,32 +39,35 @@ class EnergyMeter:
             self.missing = self.missing or missing
         self._joules = 0.0
         self._last: list[float] = []
-        self._started = 0.0
+        self._started = time.perf_counter()
 
     def start(self) -> None:
         """Begin to count."""
         self._started = time.perf_counter()
-        self._last = [counter.read() for counter in self.counters]
+        self._last = self._read()
 
     def sample(self) -> None:
         """Take in what the counters moved since the last call; a wrapped counter is put right."""
-        now = [counter.read() for counter in self.counters]
-        for counter, old, new in zip(self.counters, self._last, now, strict=True):
+        now = self._read()
+        for counter, old, new in zip(self.counters, self._last, now, strict=False):
             self._joules += new - old + (counter.wraps or 0.0 if new < old else 0.0)
         self._last = now
 
     def stop(self) -> tuple[float | None, str | None]:
         """The joules since `start`, or None and the reason."""
-        if self.missing:
-            return None, self.missing
-        try:
-            self.sample()
-        except (OSError, ValueError) as error:
-            return None, f"a counter stopped answering: {error}"
+        self.sample()
         seconds = time.perf_counter() - self._started
-        if seconds < SHORTEST:
-            return None, f"the run took {seconds:.1f} s; a counter says little under {SHORTEST:.0f} s"
-        return self._joules, None
+        if not self.missing and seconds < SHORTEST:
+            self.missing = f"the run took {seconds:.1f} s; a counter says little under {SHORTEST:.0f} s"
+        return (None, self.missing) if self.missing else (self._joules, None)
+
+    def _read(self) -> list[float]:
+        """What the counters say; one that stops answering costs the figure and not the run."""
+        try:
+            return [counter.read() for counter in self.counters]
+        except (OSError, ValueError) as error:
+            self.missing = f"a counter stopped answering: {error}"
+            return []
 
 
 def _rapl(powercap: Path) -> tuple[list[Counter], str | None]:
@@ -92,10 +95,17 @@ def _nvml() -> tuple[list[Counter], str | None]:
         pynvml: Any = importlib.import_module("pynvml")
     except ImportError:
         return [], "no counter for the GPU: pynvml is not installed"
+
+    def read() -> float:
+        try:
+            return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1e3
+        except pynvml.NVMLError as error:
+            raise OSError(str(error)) from error
+
     try:
         pynvml.nvmlInit()
         handle: Any = pynvml.nvmlDeviceGetHandleByIndex(0)
-        pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
-    except pynvml.NVMLError as error:
+        read()
+    except (pynvml.NVMLError, OSError) as error:
         return [], f"no counter for the GPU: {error}"
-    return [Counter("gpu", lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3)], None
+    return [Counter("gpu", read)], None

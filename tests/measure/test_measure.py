@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -84,6 +85,46 @@ def test_energy_says_why_it_is_missing(tmp_path: Path) -> None:
     zone(tmp_path, "intel-rapl:0", 1).unlink()
     joules, reason = EnergyMeter(powercap=tmp_path).stop()
     assert joules is None and reason is not None and "cannot be read" in reason
+
+
+def test_a_counter_that_goes_away_costs_the_figure_and_not_the_run(tmp_path: Path) -> None:
+    file = zone(tmp_path, "intel-rapl:0", 5)
+    meter = EnergyMeter(powercap=tmp_path)
+    meter.start()
+    file.unlink()
+    meter.sample()
+    file.write_text("9")
+    joules, reason = meter.stop()
+    assert joules is None and reason is not None and "stopped answering" in reason
+
+
+def test_the_gpus_counter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class NVMLError(Exception): ...
+
+    joules = iter([0.0, 10.0, 12.5])  # asked once to see whether it answers, then at the start and at the end
+
+    def total(handle: str) -> float:
+        assert handle == "gpu 0"
+        return next(joules) * 1e3
+
+    library = SimpleNamespace(
+        NVMLError=NVMLError,
+        nvmlInit=lambda: None,
+        nvmlDeviceGetHandleByIndex=lambda index: f"gpu {index}",
+        nvmlDeviceGetTotalEnergyConsumption=total,
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    monkeypatch.setattr(energy, "SHORTEST", 0.0)
+    zone(tmp_path, "intel-rapl:0", 0)
+    meter = EnergyMeter("gpu", powercap=tmp_path)
+    meter.start()
+    assert meter.stop() == (pytest.approx(2.5), None)
+
+    def refuse() -> None:
+        raise NVMLError("no driver")
+
+    library.nvmlInit = refuse
+    assert EnergyMeter("gpu", powercap=tmp_path).missing == "no counter for the GPU: no driver"
 
 
 def test_a_short_window_is_no_figure(tmp_path: Path) -> None:
