@@ -20,15 +20,21 @@ from lab.layers.conv import Conv2D
 from lab.layers.dense import Dense
 from lab.layers.dropout import Dropout
 from lab.layers.group_norm import GroupNorm
+from lab.layers.gru import GRU
 from lab.layers.initializers import Init
 from lab.layers.label_input import LabelInput, LabelMode
 from lab.layers.local import LocallyConnected2D
+from lab.layers.lstm import LSTM
 from lab.layers.norm import LengthNorm
 from lab.layers.pool import AvgPool2D, GlobalAvgPool, MaxPool2D
 from lab.layers.reshape import Flatten
+from lab.layers.rnn import RNN
 from lab.layers.sequential import Sequential
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
     "Activation",
     "ActivationName",
     "AvgPool2D",
