@@ -16,6 +16,7 @@ from lab.layers.activation import (
 )
 from lab.layers.base import Cache, Ctx, Grads, Layer, Noise, settle
 from lab.layers.batch_norm import BatchNorm
+from lab.layers.concat import Concat
 from lab.layers.conv import Conv2D
 from lab.layers.dense import Dense
 from lab.layers.dropout import Dropout
@@ -28,8 +29,10 @@ from lab.layers.lstm import LSTM
 from lab.layers.norm import LengthNorm
 from lab.layers.pool import AvgPool2D, GlobalAvgPool, MaxPool2D
 from lab.layers.reshape import Flatten
+from lab.layers.residual import Residual
 from lab.layers.rnn import RNN
 from lab.layers.sequential import Sequential
+from lab.layers.time_distributed import TimeDistributed
 
 __all__ = [
     "GRU",
@@ -40,6 +43,7 @@ __all__ = [
     "AvgPool2D",
     "BatchNorm",
     "Cache",
+    "Concat",
     "Conv2D",
     "Ctx",
     "Dense",
@@ -59,11 +63,13 @@ __all__ = [
     "MaxPool2D",
     "Noise",
     "ReLU",
+    "Residual",
     "Sequential",
     "Sigmoid",
     "Softmax",
     "Swish",
     "Tanh",
+    "TimeDistributed",
     "activation",
     "settle",
 ]

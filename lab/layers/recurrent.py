@@ -146,7 +146,7 @@ class Recurrent(Layer):
         gates = ops.empty((T, self.gates, N, H), kind=kind if self.keeps_gates else "workspace")
         extra = ops.empty((T if keep == "all" else 1, self.extra, N, H), kind=kind)
         by_gate = W.reshape(F, self.gates, H).swapaxes(0, 1)
-        xp.matmul(_time_major(x[:, first:], ops).reshape(T, 1, N, F), by_gate, out=gates)
+        xp.matmul(time_major(x[:, first:], ops).reshape(T, 1, N, F), by_gate, out=gates)
         b = b.reshape(self.gates, 1, H)
         product = ops.empty((N, width), kind="workspace")
         recurrent = product.reshape(N, self.gates, H).swapaxes(0, 1)
@@ -232,7 +232,7 @@ class Recurrent(Layer):
         flat = d.reshape(T * N, d.shape[2])
         from_input, from_state = flat[:, :width], flat[:, self.extra * H :]
         grads = {name: ops.empty(p.shape, kind="gradients") for name, p in self.params.items()}
-        xp.matmul(_time_major(steps.x[:, steps.first :], ops).T, from_input, out=grads["W"])
+        xp.matmul(time_major(steps.x[:, steps.first :], ops).T, from_input, out=grads["W"])
         xp.matmul(steps.states[0][:T].reshape(T * N, H).T, from_state, out=grads["U"])
         xp.sum(from_input, axis=0, out=grads["b"])
         if "c" in grads:
@@ -245,7 +245,7 @@ class Recurrent(Layer):
         return dx.swapaxes(0, 1), grads
 
 
-def _time_major(x: Array, ops: Backend) -> Array:
+def time_major(x: Array, ops: Backend) -> Array:
     """x (N, T, F) as rows (T N, F), step by step: x itself where it is the output of another recurrent layer."""
     N, T, F = x.shape
     steps = x.swapaxes(0, 1)
