@@ -53,12 +53,13 @@ def lines_panel(
     put_titles(canvas, title, subtitle)
     if log:
         axes.set_yscale("log")
+    shade = 0.18 if frame["series"].nunique() <= 4 else 0.09  # many bands on each other would hide the lines
     for series, rows in frame.groupby("series", sort=False):
         colour, marker = styles[str(series)]
         sns.lineplot(
             data=rows, x=x, y=y, color=colour, marker=marker, ms=6.5, mew=0, lw=1.6, ax=axes, legend=False,
             errorbar=band, err_style="bars" if bars else "band", markevery=max(1, math.ceil(rows[x].nunique() / 8)),
-            err_kws={"elinewidth": 1.4} if bars else {"alpha": 0.18, "linewidth": 0},
+            err_kws={"elinewidth": 1.4} if bars else {"alpha": shade, "linewidth": 0},
         )  # fmt: skip
     axes.set_ylim(limits)
     axes.set_xlabel(label)

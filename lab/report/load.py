@@ -18,6 +18,7 @@ unknown number is NaN. Text has passed `text.visible`. A record that cannot be r
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -99,21 +100,22 @@ def load_records(
 def _folders(roots: Sequence[Path]) -> list[Path]:
     folders: list[Path] = []
     for root in map(Path, roots):
-        if not root.is_dir():
-            raise UsageError(
-                f"there is no folder {str(root)!r} to read runs from; name the folder that holds the run folders"
-            )
-        if (root / "record.json").is_file():
+        if os.path.isfile(root / "record.json"):
             folders.append(root.absolute())
             continue
-        children = [c for c in root.iterdir() if c.name != NOT_RUNS and not c.name.startswith(".") and c.is_dir()]
+        try:
+            children = [c for c in root.iterdir() if c.name != NOT_RUNS and not c.name.startswith(".") and c.is_dir()]
+        except OSError as error:
+            raise UsageError(
+                f"the runs in {str(root)!r} cannot be listed ({error.strerror}); name the folder that holds them"
+            ) from None
         folders.extend(sorted(children, key=lambda c: c.name))
     return folders
 
 
 def _read(folder: Path, planned: Mapping[str, Any]) -> dict[str, Any]:
     path = folder / "record.json"
-    if not path.exists() and not path.is_symlink():
+    if not os.path.lexists(path):
         return {**planned, "status": "missing", "reason": "its folder holds no record: the run is not finished"}
     try:
         return read_record(path)

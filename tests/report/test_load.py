@@ -162,8 +162,12 @@ def test_the_sweeps_folder_is_no_run(tmp_path: Path) -> None:
     assert len(load_records(tmp_path).runs) == 1
 
 
+def test_one_run_folder_is_a_runs_folder_of_one(tmp_path: Path) -> None:
+    assert list(load_records(write(tmp_path, make_record(), "one")).runs["run_id"]) == ["one"]
+
+
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no folder"):
+    with pytest.raises(UsageError, match="No such file or directory"):
         load_records(tmp_path / "runs")
 
 

@@ -207,7 +207,7 @@ def test_wrong_use_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture
     (tmp_path / "file").write_text("")
     (tmp_path / "runs").mkdir()
     for arguments, said in (
-        ([str(tmp_path / "none")], "no folder"),
+        ([str(tmp_path / "none")], "cannot be listed"),
         ([str(tmp_path / "runs"), "--out", str(tmp_path / "file")], "is a file"),
         ([str(tmp_path / "runs"), "--sweep", "s"], "no sweep 's'"),
         ([str(tmp_path / "runs"), "--sweep", "s", "--ids", "x"], "exclude each other"),
