@@ -26,13 +26,15 @@ SHAPE, CLASSES = (1, 28, 28), 10  # those of MNIST: sizes count here, not conten
 
 @dataclass(frozen=True)
 class Variant:
-    """A trainer with options whose memory is looked at; `held` is its analytic model."""
+    """A trainer with options whose memory is looked at; `root`: recompute the square root of the depth at a time."""
 
     name: str
     family: Literal["backprop", "forward_forward"]
-    held: Callable[[model.Sizes], list[model.Moment]]
     passes: Literal["joint", "separate"] = "joint"
     head: Literal["stored", "recomputed", "per_block", "none"] = "stored"
+    update: Literal["after", "during"] = "after"
+    root: bool = False
+    micro_batches: int = 1
 
     def trainer(self, depth: int, width: int, batch: int) -> Trainer:
         """The trainer, not built yet."""
@@ -41,24 +43,37 @@ class Variant:
 
         network = mlp(depth=depth, width=width)
         if self.family == "backprop":
-            return BackpropTrainer(network, batch_size=batch)
+            return BackpropTrainer(
+                network, batch_size=batch, update=self.update, recompute=self._recompute(depth),
+                micro_batches=self.micro_batches,
+            )  # fmt: skip
         negatives: Literal["hard", "uniform"] = "uniform" if self.head == "none" else "hard"
         return ForwardForwardTrainer(
             network, batch_size=batch, passes=self.passes, negatives=negatives, readout=Readout(head=self.head)
         )
 
+    def held(self, sizes: model.Sizes) -> list[model.Moment]:
+        """The analytic model of its step."""
+        if self.family == "backprop":
+            return model.backprop(
+                sizes, update=self.update, recompute=self._recompute(len(sizes.widths)),
+                micro_batches=self.micro_batches,
+            )  # fmt: skip
+        return model.forward_forward(sizes, passes=self.passes, head=self.head)
 
-def _forward_forward(name: str, passes: Any = "joint", head: Any = "stored") -> Variant:
-    return Variant(name, "forward_forward", lambda s: model.forward_forward(s, passes=passes, head=head), passes, head)
+    def _recompute(self, depth: int) -> int:
+        return round(depth**0.5) if self.root else 0
 
 
 VARIANTS = (
-    Variant("backprop", "backprop", model.backprop),
-    _forward_forward("forward-forward"),
-    _forward_forward("forward-forward, separate passes", passes="separate"),
-    _forward_forward("forward-forward, head recomputed", head="recomputed"),
-    _forward_forward("forward-forward, head per block", head="per_block"),
-    _forward_forward("forward-forward, no head", head="none"),
+    Variant("backprop", "backprop"),
+    Variant("backprop, in 4 parts", "backprop", micro_batches=4),
+    Variant("backprop, lean", "backprop", update="during", root=True),
+    Variant("forward-forward", "forward_forward"),
+    Variant("forward-forward, separate passes", "forward_forward", passes="separate"),
+    Variant("forward-forward, head recomputed", "forward_forward", head="recomputed"),
+    Variant("forward-forward, head per block", "forward_forward", head="per_block"),
+    Variant("forward-forward, no head", "forward_forward", head="none"),
 )
 
 

@@ -15,10 +15,13 @@ Backprop, activations in numbers (each block keeps its output; its input is the 
 
     forward l       N (w_1 + .. + w_(l-1)) + 2 N w_l             before and behind the activation
     backward l      N (w_1 + .. + w_l) + 2 N w_l + N w_(l-1)     dh, dz, and dx but for the first
-    gradients       H, and P_j for all j >= l
-    workspace       N w_l bytes of mask; in the update, without compiled kernels, the largest matrix
+    gradients       H, and P_j for all j >= l; with update=during H or P_l alone
+    workspace       N w_l bytes of mask; in the update, without compiled kernels, the unit's largest matrix
 
-so activations peak at N (w_1 + .. + w_L) + N (2 w_L + w_(L-1)): linear in depth.
+so activations peak at N (w_1 + .. + w_L) + N (2 w_L + w_(L-1)): linear in depth. recompute=k keeps of w_1 .. w_L only
+what every k-th block reads, and the outputs of k blocks at a time (and, while these are passed, that of the highest of
+them): about L / k + k. micro_batches=m replaces N by N / m in all but the data, and the gradients by a full set and one
+unit's more.
 
 Forward-forward, joint passes (2N rows; block 1 reads the image, held once as N D and as its product N w_1, both counted
 as readout until block 1 is done, as activations where there is no head):
@@ -93,29 +96,65 @@ class Moment:
     alive: dict[str, int]
 
 
-def backprop(sizes: Sizes, *, slots: int = 2) -> list[Moment]:
+def backprop(
+    sizes: Sizes,
+    *,
+    slots: int = 2,
+    update: Literal["after", "during"] = "after",
+    recompute: int = 0,
+    micro_batches: int = 1,
+) -> list[Moment]:
     """The moments of a backprop step; `slots` arrays of optimizer state a parameter, 2 for Adam."""
-    n, s, k, w = sizes.batch, sizes.itemsize, sizes.classes, sizes.widths
-    everything = sum(sizes.parameters) + sizes.output_parameters
-    resident = {"weights": s * everything, "optimizer": slots * s * everything}
-    rows = n * sizes.inputs
+    n, s, k, w = -(-sizes.batch // micro_batches), sizes.itemsize, sizes.classes, sizes.widths
+    depth, length = len(w), recompute or len(w)
+    units = [*sizes.parameters, sizes.output_parameters]
+    resident = {"weights": s * sum(units), "optimizer": slots * s * sum(units)}
+    rows = sizes.batch * sizes.inputs
     moments = [Moment("batch", resident | {"data": rows * (s + sizes.raw)})]
     resident["data"] = s * rows
-    for l, (_, width) in enumerate(sizes.blocks):
-        moments.append(Moment(f"block{l + 1} forward", resident | {"activations": s * n * (sum(w[:l]) + 2 * width)}))
-    moments.append(Moment("loss", resident | {"activations": s * n * (sum(w) + 2 * k)}))
-    gradients = sizes.output_parameters
-    alive = {"activations": s * n * (sum(w) + w[-1] + k), "gradients": s * gradients}
-    moments.append(Moment("head backward", resident | alive))
-    for l in reversed(range(len(w))):
+    before = sum(units) if micro_batches > 1 else 0  # gradients of the parts that were passed already
+    starts = range(0, depth, length)
+    read = {first: sum(w[start - 1] for start in starts if 0 < start <= first) for first in starts}
+
+    def alive(place: str, activations: int, gradients: int = 0, workspace: int = 0) -> None:
+        held = {"activations": s * activations, "gradients": s * gradients, "workspace": workspace}
+        moments.append(Moment(place, resident | held))
+
+    for l in range(depth):
+        first = l // length * length
+        below = sum(w[first:l]) if not recompute or first == starts[-1] else w[l - 1] if l > first else 0
+        alive(f"block{l + 1} forward", n * (read[first] + below + 2 * w[l]), before)
+    kept = read[starts[-1]] + sum(w[starts[-1] :])
+    alive("loss", n * (kept + 2 * k), before)
+    alive("head backward", n * (kept + w[-1] + k), before + units[-1])
+    collected = units[-1] if update == "after" and not before else 0
+    if update == "during":
+        alive("head update", n * (kept + w[-1] + k), units[-1], _scratch(sizes, [(w[-1], k)]))
+    for l in reversed(range(depth)):
+        first = l // length * length
+        top = min(depth, first + length) - 1
+        again = recompute and top < depth - 1
+        if again and l == top:
+            for j in range(first, top + 1):
+                held = read[first] + w[top] + sum(w[first:j]) + 2 * w[j]
+                alive(f"block{j + 1} forward", n * (held + k), before + collected)
+        outputs = read[first] + sum(w[first : l + 1]) + (w[top] if again and l < top else 0)
         below = w[l - 1] if l else 0
-        kept = n * (sum(w[: l + 1]) + 2 * w[l])
-        mask = {"activations": s * kept, "gradients": s * gradients, "workspace": n * w[l]}
-        gradients += sizes.parameters[l]
-        alive = {"activations": s * (kept + n * below), "gradients": s * gradients}
-        moments += [Moment(f"block{l + 1} backward", resident | part) for part in (mask, alive)]
-    alive = {"gradients": s * gradients, "workspace": _scratch(sizes, sizes.blocks)}
-    return [*moments, Moment("update", resident | alive)]
+        place = f"block{l + 1} backward"
+        alive(place, n * (outputs + 2 * w[l] + k), before + collected, n * w[l])
+        alive(place, n * (outputs + 2 * w[l] + below + k), before + collected + units[l])
+        if update == "during":
+            left = outputs - w[l] + below + (w[l] if again and l == top else 0)
+            alive(f"block{l + 1} update", n * (left + k), units[l], _scratch(sizes, [sizes.blocks[l]]))
+        elif not before:
+            collected += units[l]
+    if update == "after":
+        gradients = sum(units)
+        for l, matrix in [(-1, (w[-1], k)), *enumerate(sizes.blocks)]:
+            place = "head update" if l < 0 else f"block{l + 1} update"
+            alive(place, 0, gradients, _scratch(sizes, [matrix]))
+            gradients -= units[l]
+    return moments
 
 
 def forward_forward(

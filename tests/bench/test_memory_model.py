@@ -13,7 +13,16 @@ from lab.bench.memory_model import Moment, Sizes
 POINTS = [(1, 128, 50), (2, 200, 64), (6, 150, 100), (9, 96, 128)]
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: v.name.replace(", ", "-").replace(" ", "-"))
+EXTREMES = (
+    Variant("backprop, updated during", "backprop", update="during"),
+    Variant("backprop, recomputed", "backprop", root=True),
+    Variant("backprop, recomputed in parts", "backprop", root=True, micro_batches=3),
+    Variant("forward-forward, separate, recomputed", "forward_forward", passes="separate", head="recomputed"),
+    Variant("forward-forward, separate, no head", "forward_forward", passes="separate", head="none"),
+)
+
+
+@pytest.mark.parametrize("variant", [*VARIANTS, *EXTREMES], ids=lambda v: v.name.replace(", ", "-").replace(" ", "-"))
 @pytest.mark.parametrize(("depth", "width", "batch"), POINTS)
 def test_the_model_is_within_five_percent_of_what_is_counted(
     variant: Variant, depth: int, width: int, batch: int
