@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import lab
+import lab.report
 from lab.app import COMMANDS, config_folder, main
 from tests.sweep.parts import VARIABLE
 
@@ -69,6 +69,13 @@ def test_a_sweep_plans_runs_and_sums_up(place: Path, capsys: pytest.CaptureFixtu
     assert list((place / "runs" / "sweeps").iterdir()) == [folder]  # the same sweep: the same folder
 
 
+@pytest.fixture
+def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report without its figures: two sweeps above draw them, and that takes most of a small sweep's time."""
+    monkeypatch.setattr(lab.report, "make_report", lambda runs, out, **options: out / "index.html")
+
+
+@pytest.mark.usefixtures("_no_figures")
 def test_one_dead_run_does_not_end_a_sweep(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,6 +95,7 @@ def test_one_dead_run_does_not_end_a_sweep(
     assert again.count("done already") == 2 and "2 ok" in again and "2 diverged" in again
 
 
+@pytest.mark.usefixtures("_no_figures")
 def test_a_sweep_with_a_network_that_does_not_fit(capsys: pytest.CaptureFixture[str], place: Path) -> None:
     assert main(["-m", *SMALL[:2], "trainer=forward_forward", "trainer.epochs=1", "model=linear,mlp"]) == 1
     out, _ = capsys.readouterr()
