@@ -72,7 +72,7 @@ class MaxPool2D(_Pool):
         for place, out, seen in self._places():
             if which is not None and better is not None and place:
                 xp.greater(x[seen], y[out], out=better[out])
-                xp.copyto(which[out], self._number.type(place), where=better[out])
+                xp.copyto(which[out], place, where=better[out])
             xp.maximum(y[out], x[seen], out=y[out])
         return y, (which, x.shape) if ctx.keep else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lab.backend import Array, Backend, Shape
@@ -17,6 +18,9 @@ class Network:
 
     A description until `build`: the input's shape and the number of outputs come from the data. `label_input` tells
     how a label is written into the input, for whoever asks for one.
+
+    `masked`: rows are sequences (T, 1 + F) of different lengths. The first number of a step says whether it exists: 1,
+    or 0 where the row is filled up with zeros. It becomes the pass's mask (`Ctx.mask`); the blocks see the F others.
     """
 
     def __init__(
@@ -26,12 +30,13 @@ class Network:
         *,
         input_norm: Layer | None = None,
         label_input: LabelInput | None = None,
+        masked: bool = False,
         name: str = "network",
         label: str = "network",
     ) -> None:
         self.blocks, self.head = list(blocks), head
         self.input_norm, self.label_input = input_norm, label_input
-        self.name, self.label = name, label
+        self.name, self.label, self.masked = name, label, masked
         seen = {"input"}
         for block in self.blocks:
             for source in block.sources:
@@ -51,6 +56,8 @@ class Network:
             if self.label_input is None:
                 raise UsageError(f"{self.label} has no place for a label in its input; give it a LabelInput")
             in_shape = self.label_input.build(in_shape, n_outputs)
+        if self.masked:
+            in_shape = self._without_mask(in_shape, labelled)
         if self.input_norm is not None:
             self.input_norm.build(in_shape, ops, generator(seed, "init", "input"))
         shapes = {"input": in_shape}
@@ -62,8 +69,10 @@ class Network:
             shapes[block.name] = block.build([shapes[s.name] for s in block.sources], ops, rng)
         readers = [body for block in self.blocks for source, body in zip(block.sources, block.bodies, strict=True)
                    if source.name == "input"]  # fmt: skip
-        self.shares_images = all(body.labelled == "takes" for body in readers) and (
-            self.input_norm is None or self.input_norm.labelled == "passes"
+        self.shares_images = (
+            not self.masked
+            and all(body.labelled == "takes" for body in readers)
+            and (self.input_norm is None or self.input_norm.labelled == "passes")
         )
         self.head.build(shapes[self.last], ops, generator(seed, "init", "head"))
 
@@ -78,12 +87,18 @@ class Network:
         rows = self.label_input.unwritten(x, labels, ops, base)
         return rows, rows.base
 
+    def context(self, x: Array, ctx: Ctx) -> Ctx:
+        """How a pass over rows x runs: as `ctx` says, under the mask that the rows bring with them."""
+        return replace(ctx, mask=x[:, :, 0] > 0) if self.masked else ctx
+
     def enter(self, x: Array, ctx: Ctx) -> Array:
-        """What the blocks see of the input x: normalised where the network has an input norm."""
+        """What the blocks see of the input x: without its mask, normalised where the network has an input norm."""
+        x = x[:, :, 1:] if self.masked else x
         return x if self.input_norm is None else self.input_norm.forward(x, ctx.keeping(False))[0]
 
     def walk(self, x: Array, ctx: Ctx) -> Iterator[tuple[Block, Array, Array]]:
         """Forward through all blocks, keeping nothing: (block, h, norm(h)) in order, in memory flat in depth."""
+        ctx = self.context(x, ctx)
         values = {"input": self.enter(x, ctx)}
         del x
         for i, block in enumerate(self.blocks):
@@ -93,6 +108,20 @@ class Network:
             del h
             for name in self.unread_after(i):
                 del values[name]
+
+    def _without_mask(self, in_shape: Shape, labelled: bool) -> Shape:
+        """The shape of a row as the blocks see it. Raises UsageError where the row, or its label, leaves no mask."""
+        if len(self.in_shape) != 2 or self.in_shape[1] < 2:
+            raise UsageError(
+                f"{self.label} is masked and takes sequences (T, 1 + F), the first number of a step being 1 where it "
+                f"exists, but its input has shape {self.in_shape}"
+            )
+        if labelled and (len(in_shape) != 2 or in_shape[1] <= self.in_shape[1]):
+            raise UsageError(
+                f"{self.label} is masked, and its label input would write over what says which steps exist; "
+                "use one that appends the label to every step"
+            )
+        return in_shape[0], in_shape[1] - 1
 
     def unread_after(self, i: int) -> list[str]:
         """The values that nothing reads any more once block i has been visited."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lab.backend import Array
@@ -24,10 +24,11 @@ class _Segment:
 
 @dataclass
 class Tape:
-    """What a forward pass leaves for the backward: segments in order, and the head's cache."""
+    """What a forward pass leaves for the backward: segments in order, the head's cache, and the rows' mask."""
 
     segments: list[_Segment] = field(default_factory=list)
     head: Cache = None
+    mask: Array | None = None
 
 
 def forward(network: Network, x: Any, ctx: Ctx, recompute: int = 0) -> tuple[Array, Tape]:
@@ -36,9 +37,10 @@ def forward(network: Network, x: Any, ctx: Ctx, recompute: int = 0) -> tuple[Arr
     recompute = k > 0 keeps only what every k-th block reads, and the caches of the last k blocks: activations in memory
     are about depth / k + k arrays instead of depth, for one more forward pass (Chen et al. 2016, section 4).
     """
+    ctx = network.context(x, ctx)
     values: dict[str, Array] = {"input": network.enter(x, ctx)}
     del x
-    tape = Tape()
+    tape = Tape(mask=ctx.mask)
     depth = len(network.blocks)
     length = recompute or max(1, depth)
     for first in range(0, depth, length):
@@ -62,7 +64,7 @@ def backward(
     The tape is consumed: what a unit kept is free once it has been passed. `statistics` is filled with what the running
     statistics become.
     """
-    usage = ctx.ops.usage
+    usage, ctx = ctx.ops.usage, replace(ctx, mask=tape.mask)
     with usage.during("head backward", "activations"):
         first, grads = network.head.backward(upstream, tape.head, ctx, need_dx=bool(network.blocks))
         statistics |= {f"head.{key}": s for key, s in network.head.statistics(tape.head).items()}

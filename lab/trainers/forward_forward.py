@@ -181,10 +181,11 @@ class ForwardForwardTrainer(Trainer):
         network, usage = self.network, self.ops.usage
         contexts = [replace(ctx, noise=replace(ctx.noise, stream=i + 1)) for i in range(len(passes))]
         all_rows = [rows for _, rows in passes]
-        values = []
+        values: list[dict[str, Array]] = []
         with usage.during("input", "activations"):
             while passes:
                 x, _ = passes.pop(0)
+                contexts[len(values)] = network.context(x, contexts[len(values)])
                 values.append({"input": network.enter(x, ctx)})
                 del x
         seen: dict[str, Array | float] = {}
