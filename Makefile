@@ -23,7 +23,7 @@ endif
 endif
 endif
 
-.PHONY: help setup run test test-lowest lint format report constraints clean distclean
+.PHONY: help setup run test test-lowest lint format report readme constraints clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -68,6 +68,9 @@ format: $(READY) ## lay out the code, and mend what ruff can mend
 
 report: $(READY) ## a report on all runs so far, in reports/mine
 	$(PY) -m lab.report runs --out reports/mine $(ARGS)
+
+readme: $(READY) ## fill the README's figures from the records under reports/
+	$(PY) tools/readme.py
 
 constraints: $(READY) ## resolve constraints.txt anew (needs the network)
 	$(PY) $(PIP) install --quiet uv

@@ -10,6 +10,7 @@ import pytest
 
 import lab
 from lab.data import load as loading
+from tools import readme
 
 README = Path(lab.__file__).parent.parent / "README.md"
 
@@ -27,3 +28,7 @@ def test_every_python_block_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch, 
     code = "\n".join(blocks).replace("cv=3", "cv=2")
     exec(compile(code, str(README), "exec"), {"__name__": "readme"})  # noqa: S102
     assert (tmp_path / "three-blocks.safetensors").stat().st_size > 1_000_000
+
+
+def test_its_figures_are_those_of_the_committed_records() -> None:
+    assert readme.main(["--check"]) == 0

@@ -1,0 +1,79 @@
+"""Fill the README's figures from committed records: `make readme`. No number in them is typed.
+
+python tools/readme.py           rewrite what stands between <!-- NAME:begin --> and <!-- NAME:end -->
+python tools/readme.py --check   only say whether that would change anything (exit status 1)
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from lab.report import load_records
+from lab.report.compare import compare
+from lab.report.tables import Table, folded, summary
+
+ROOT = Path(__file__).resolve().parent.parent
+# section of the README -> folder of records, and the columns that its table shows
+SECTIONS = {
+    "quick": (
+        "reports/quick/runs",
+        ("trainer", "seeds", "test error", "test accuracy by goodness", "test accuracy by softmax", "training time",
+         "samples a second", "activations", "peak memory"),
+    ),
+    "ff_3x1000": (
+        "reports/ff_3x1000/runs",
+        ("trainer", "seeds", "test error", "test accuracy by goodness", "test accuracy by softmax", "training time"),
+    ),
+}  # fmt: skip
+
+
+def section(name: str) -> str:
+    """The sentences that compare, and the summary, of the records of one section; empty where there are none."""
+    folder, columns = SECTIONS[name]
+    if not (ROOT / folder).is_dir():
+        return ""
+    records = load_records(ROOT / folder)
+    table = folded(summary(records))
+    sentences = [f"{comparison.sentence}\n" for comparison in compare(records)]
+    said = table.caption.split(". ")[0] + "."
+    return "\n".join([*sentences, f"{said}\n", markdown(table, columns)])
+
+
+def markdown(table: Table, columns: tuple[str, ...]) -> str:
+    """The chosen columns of a table."""
+    chosen = [i for name in columns for i, c in enumerate(table.columns) if c.label == name or c.heading == name]
+    lines = [
+        "| " + " | ".join(table.columns[i].heading for i in chosen) + " |",
+        "|" + "|".join("---:" if table.columns[i].numeric else "---" for i in chosen) + "|",
+        *("| " + " | ".join(row[i].text for i in chosen) + " |" for row in table.rows),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def filled(text: str) -> str:
+    """The README with every section drawn anew."""
+    for name in SECTIONS:
+        pattern = rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)"
+        drawn = section(name)
+        text = re.sub(pattern, lambda m, drawn=drawn: f"{m[1]}{drawn}{m[2]}", text, flags=re.DOTALL)
+    return text
+
+
+def main(arguments: list[str]) -> int:
+    """Write, or check."""
+    readme = ROOT / "README.md"
+    before = readme.read_text(encoding="utf-8")
+    after = filled(before)
+    if before == after:
+        return 0
+    if "--check" in arguments:
+        print("README.md differs from the committed records; run: make readme", file=sys.stderr)
+        return 1
+    readme.write_text(after, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
