@@ -77,8 +77,8 @@ def round_ticks(low: float, high: float, width: float, beside: float, most: int 
         place = {t: (t - low) / (high - low) * width for t in half}
         ticks = [t for t in half if place[t] - half[t] >= -beside and place[t] + half[t] <= width + beside]
         if all(place[b] - place[a] >= half[a] + half[b] + 8 for a, b in pairwise(ticks)):
-            break
-    return ticks
+            return ticks
+    return ticks[:1]
 
 
 def key_panel(prefix: str, keys: Sequence[Key]) -> Panel:

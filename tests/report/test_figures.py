@@ -18,8 +18,10 @@ from lab.report.figures import KEYS, make_figures
 from lab.report.figures_of_rows import accuracy
 from lab.report.lines_panel import log_ticks
 from lab.report.load import load_records
-from lab.report.panel import Panel, fit, text_width
-from lab.report.style import COLOURS, WIDTH, series_style, styled
+from lab.report.numbers import plain
+from lab.report.panel import Panel, fit, round_ticks, text_width
+from lab.report.rows_panel import Row, rows_panel
+from lab.report.style import COLOURS, SMALL, WIDTH, series_style, styled
 from tests.report import records
 from tests.report.conftest import Made
 from tests.report.records import make_record, write
@@ -220,3 +222,24 @@ def test_labels_are_cut_to_their_room() -> None:
     cut = fit("forward-forward (learning_rate=0.003)", 100)
     assert text_width(cut) <= 100 and cut.endswith("0.003)")
     assert fit("short", 100) == "short"
+
+
+@pytest.mark.parametrize("high", [0.03, 7.0, 1234.0, 9_876_543.0])
+@pytest.mark.parametrize("width", [60.0, 150.0, 340.0])
+def test_ticks_keep_their_distance(high: float, width: float) -> None:
+    ticks = round_ticks(0, high, width, 6)
+    ends = [(t / high * width, text_width(plain(t), SMALL) / 2) for t in ticks]
+    assert ticks and all(b - a >= p + q + 8 for (a, p), (b, q) in itertools.pairwise(ends))
+    assert all(a - p >= -6 and a + p <= width + 6 for a, p in ends)
+
+
+def test_a_long_label_takes_the_room_of_its_value() -> None:
+    with styled():
+        rows = [
+            Row(f"{name} with some option=1", "12,345 \u00b1 678/s, 3 rows each", "12,300/s")
+            for name in ("a", "b" * 18)
+        ]
+        panel = rows_panel("p", "t", "s", {"g": rows}, "", from_zero=True)
+    texts = [e.text for e in panel.element.iter(f"{NAME}text")]
+    assert "12,345 \u00b1 678/s, 3 rows each" in texts and "12,300/s" in texts
+    assert f"{'b' * 18} with some option=1" in texts
