@@ -243,3 +243,9 @@ def test_a_long_label_takes_the_room_of_its_value() -> None:
     texts = [e.text for e in panel.element.iter(f"{NAME}text")]
     assert "12,345 \u00b1 678/s, 3 rows each" in texts and "12,300/s" in texts
     assert f"{'b' * 18} with some option=1" in texts
+
+
+def test_each_series_has_its_own_look_and_backprop_the_first(whole: Made) -> None:
+    look = Look(load_records(whole.runs))
+    assert look.styles == {"backprop": series_style(0), "forward-forward": series_style(1)}
+    assert look.mean == "the mean over 3 seeds" and look.label("backprop", 3) == "backprop"

@@ -221,3 +221,13 @@ def told(found: Records) -> None:
         sentence.encode("utf-8")
     assert runs_csv(found).count("\n") == len(found.runs) + 1
     assert tables[-1].key == "runs" and len(tables[-1].rows) == len(found.runs)
+
+
+@pytest.mark.parametrize("seconds", [-5.0, 1e308, math.nan, "3", None])
+def test_a_time_that_cannot_be_leaves_later_sums_unknown(tmp_path: Path, seconds: Any) -> None:
+    record = make_record(epochs=3)
+    record["measured"]["epochs"][1]["train_seconds"] = seconds
+    write(tmp_path, record)
+    epochs = load_records(tmp_path).epochs
+    assert epochs["elapsed"].isna().tolist() == [False, True, True]
+    assert epochs["epoch_seconds"].isna().tolist() == [False, True, False]
