@@ -176,25 +176,31 @@ def forward_forward(
     resident["data"] = s * (rows + 2 * n * k)
     if read:
         moments += [Moment("readout", resident | {"readout": s * held}) for held in _readout(sizes, read, head)]
+    apart = passes == "separate"
+    batch = n if apart else 2 * n
+    image_is = "readout" if read else "activations"  # whoever sees the image first holds it until block 1 is done
     for l, (below, width) in enumerate(sizes.blocks):
-        name = f"block{l + 1}"
-        image = n * (sizes.inputs + width) if l == 0 else 0
-        waiting = {"readout": s * image} if read else {}
-        inputs = 2 * n * below if l else 0 if read else image
-        gradients = sizes.parameters[l] * (1 if passes == "joint" else 2)
-        batch = 2 * n if passes == "joint" else n
-        done = 0 if passes == "joint" else n * width
-        work = {"workspace": s * (2 * n + k) * width if l == 0 else 0}
-        update = {"gradients": s * sizes.parameters[l], "workspace": _scratch(sizes, [(below, width)])}
-        steps: list[tuple[str, dict[str, int]]] = [
-            ("forward", {"activations": s * (inputs + done + 2 * batch * width)}),
-            ("backward", {"activations": s * (inputs + done + 3 * batch * width), "workspace": batch * width}),
-            ("backward", {"activations": s * (inputs + done + 3 * batch * width), "gradients": s * gradients} | work),
-            ("update", {"activations": s * (inputs + 2 * n * width)} | update),
-        ]
-        moments += [Moment(f"{name} {phase}", resident | waiting | alive) for phase, alive in steps]
-        if l + 1 < len(w):
-            moments.append(Moment(f"{name} pass on", resident | {"activations": s * 2 * n * width * 2}))
+        own = sizes.parameters[l]
+        first = 0 if l else s * n * (sizes.inputs + width)
+        inputs = 2 * n * below if l else 0
+        others = n * width if apart else 0  # the output of the rows that went first, and below their gradient
+        labels = s * (2 * n + k) * width if l == 0 else 0
+
+        def alive(
+            phase: str, activations: int, gradients: int = 0, workspace: int = 0, image: int = first, block: int = l + 1
+        ) -> None:
+            held = {"activations": s * activations, "gradients": s * gradients, "workspace": workspace}
+            held[image_is] = held.get(image_is, 0) + image
+            moments.append(Moment(f"block{block} {phase}", resident | held))
+
+        alive("forward", inputs + others + 2 * batch * width, own if apart else 0)
+        alive("backward", inputs + others + 3 * batch * width, own if apart else 0, batch * width)
+        alive("backward", inputs + others + 3 * batch * width, 2 * own if apart else own, labels)
+        alive("update", inputs + 2 * n * width, own, _scratch(sizes, [(below, width)]))
+        if l + 1 < len(w) and apart:  # the rows that go second still have their input
+            alive("pass on", inputs // 2 + 3 * n * width)
+        elif l + 1 < len(w):
+            alive("pass on", 4 * n * width, image=0)
     return moments
 
 

@@ -12,11 +12,11 @@ torch = pytest.importorskip("torch", reason="the comparison needs PyTorch, the e
 
 
 def test_saved_tensors_are_counted_once_each_and_parameters_not() -> None:
-    x, W = torch.randn(50, 30), torch.randn(30, 20, requires_grad=True)
+    x, W = torch.randn(50, 30, requires_grad=True), torch.randn(30, 20, requires_grad=True)
     saved = Saved(torch)
     saved.count([W])
     with saved.during("activations"):
-        h = torch.relu(x @ W)  # x is saved for W's gradient, h for relu's
+        h = torch.relu(x @ W)  # x is saved for W's gradient, W for x's, h for relu's
         loss = h.square().sum()  # h once more
     assert saved.live["activations"] == saved.peak["activations"] == 4 * (50 * 30 + 50 * 20)
     loss.backward()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lab.bench import memory_model as model
-from lab.bench.memory import VARIANTS, Variant, count, exponents, largest_deviation, sizes_of
+from lab.bench.memory import CLASSES, SHAPE, VARIANTS, Variant, count, exponents, largest_deviation, sizes_of
 from lab.bench.memory_model import Moment, Sizes
+from lab.data import Split
 
 POINTS = [(1, 128, 50), (2, 200, 64), (6, 150, 100), (9, 96, 128)]
 
@@ -54,6 +56,36 @@ def test_the_model_knows_the_optimizers_temporary(family: str) -> None:
     assert predicted["workspace"] == pytest.approx(counted["workspace"], rel=0.05)
     assert predicted["workspace"] == 4 * 784 * 150
     assert predicted["peak"] == pytest.approx(counted["peak"], rel=0.05)
+
+
+@pytest.mark.parametrize("variant", [*VARIANTS, *EXTREMES], ids=lambda v: v.name.replace(", ", "-").replace(" ", "-"))
+def test_the_model_is_right_everywhere_in_a_step(variant: Variant) -> None:
+    """Not only at the peaks: the most that each kind held at each place of a step."""
+    depth, width, batch = 7, 100, 80
+    trainer: Any = variant.trainer(depth, width, batch).build(SHAPE, CLASSES, scale=1 / 255)
+    usage, found = trainer.ops.usage, dict[tuple[str, str], int]()
+    add = usage.add
+
+    def recording(kind: str, nbytes: int) -> None:
+        add(kind, nbytes)
+        if nbytes < 0:  # what is freed later may still be there when a place begins
+            return
+        for name in ("activations", "gradients", "readout"):
+            found[usage.place, name] = max(found.get((usage.place, name), 0), usage.live[name])
+
+    usage.add = recording
+    rows = Split(np.full((batch, *SHAPE), 9, np.uint8), np.arange(batch) % CLASSES, 1 / 255)
+    list(trainer.fit(rows, epochs=1))
+    predicted: dict[tuple[str, str], int] = {}
+    for moment in variant.held(sizes_of(trainer)):
+        for name in ("activations", "gradients", "readout"):
+            predicted[moment.place, name] = max(predicted.get((moment.place, name), 0), moment.alive.get(name, 0))
+    array = 4 * batch * width
+    for key, nbytes in predicted.items():
+        if key not in found:  # nothing is allocated there
+            assert key[0].endswith("update")
+            continue
+        assert found[key] == pytest.approx(nbytes, abs=array / 2), key
 
 
 def test_forward_forward_is_flat_in_depth_and_backprop_linear() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lab.bench import child
 from lab.bench.side import Side
 from lab.bench.work import SUBJECTS, Entry
 from tests.bench.tools import work
@@ -73,6 +75,24 @@ def test_the_end_of_the_parent_is_the_childs_end() -> None:
     assert side.turn(2, 0)
     side.close()
     assert side._process.returncode == 0
+
+
+def test_steps_ahead_of_a_turn_and_waiting_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(child, "perf_counter", lambda: now)
+    answers: list[dict[str, Any]] = []
+    orders = io.StringIO('{"do": "turn", "steps": 2, "warm_up": 3}\n{"do": "turn", "steps": 1, "warm_up": 0}\n')
+    turns = child.Turns(orders, answers.append)
+    turns.wait()
+    for seconds in (100.0, 50.0, 10.0, 1.0, 2.0):
+        now += seconds
+        turns()
+    assert answers == [{"seconds": [1.0, 2.0]}]
+    now += 4.0
+    with pytest.raises(child.Enough):  # there is no order after the second turn
+        turns()
+    assert answers[1:] == [{"seconds": [4.0]}]
+    assert turns.next is None
 
 
 def test_threads_are_set_before_numpy_is_loaded() -> None:
