@@ -25,7 +25,10 @@ class Dense(Layer):
 
     def build(self, in_shape: Shape, ops: Backend, rng: np.random.Generator) -> Shape:
         if len(in_shape) != 1:
-            raise UsageError(f"Dense takes flat rows, but its input has shape {in_shape}; put a Flatten before it")
+            each = ", or TimeDistributed around it for an output a step" if len(in_shape) == 2 else ""
+            raise UsageError(
+                f"Dense takes flat rows, but its input has shape {in_shape}; put a Flatten before it{each}"
+            )
         (inputs,) = in_shape
         shape = (inputs, self.units)
         self.params = {"W": ops.asarray(draw(self.init, shape, inputs, self.units, rng), kind="weights")}
