@@ -94,7 +94,7 @@ class ForwardForwardTrainer(Trainer):
     def _check_task(self) -> None:
         if self.task != "classification":
             raise UsageError(
-                "forward-forward needs class labels, but y holds numbers; use trainer=backprop or ForwardForwardRegressor"
+                "forward-forward needs class labels, but y holds numbers; use backprop or ForwardForwardRegressor"
             )
         if self.n_outputs < 2:
             raise UsageError(f"forward-forward needs at least 2 classes, got {self.n_outputs}: no label would be wrong")
