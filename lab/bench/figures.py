@@ -43,7 +43,7 @@ def speed_figure(result: dict[str, Any]) -> Figure:
         )  # fmt: skip
     caption = (
         "Bars are medians over all measured steps; the stroke goes from the smallest to the largest median of a turn. "
-        "In brackets the time against this lab's. Grey bars are a step's matrix products alone: no side can be faster."
+        "In brackets the time against this lab's. Grey bars are a step's matrix products alone."
     )
     return Figure("speed", "Time of a step", caption, panels)
 

@@ -12,7 +12,7 @@ from lab.bench.memory import AXES
 from lab.errors import DataError, UsageError
 from lab.record import storage
 from lab.report.numbers import fixed
-from lab.report.text import markdown
+from lab.report.text import counted, markdown
 
 KINDS = ("speed", "scaling", "memory")
 SCHEMA = 1
@@ -66,8 +66,9 @@ def _speed(result: dict[str, Any]) -> str:
         "FIGURE",
         "Every side trains on equal rows in equal order from equal weights, in a process of its own; turns of "
         f"{plan['steps']} steps, after {plan['warm_up']} that are not counted, alternate between the sides, "
-        f"{plan['rounds']} times in each of {plan['repeats']} sets of fresh processes. A step begins with the "
-        "gathering of its batch. Times are medians over steps (smallest to largest), ratios over pairs of turns.",
+        f"{counted(plan['rounds'], 'round')} in each of {counted(plan['repeats'], 'set')} of fresh processes. "
+        "A step begins with the gathering of its batch. Times are medians over steps (smallest to largest), ratios over "
+        "pairs of turns.",
     ]
     for case in result["cases"]:
         lines += [f"## {markdown(tables.case_title(case))}", tables.case_table(case).markdown().strip()]
@@ -112,6 +113,8 @@ def _memory(result: dict[str, Any]) -> str:
         "Counted memory",
         *map(markdown, tables.machine_lines(result)),
         "FIGURE",
+        "Each trainer has its usual optimizer: Adam's two numbers a parameter for backprop, the recipe's one running "
+        "average for forward-forward.",
         f"## At {where}",
         tables.memory_table(result, largest).markdown().strip(),
         f"The model (`lab/bench/memory_model.py` has the formulas) is within {fixed(100 * max(worst.values()), 1)} % "
