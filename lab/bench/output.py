@@ -67,8 +67,8 @@ def _speed(result: dict[str, Any]) -> str:
         "Every side trains on equal rows in equal order from equal weights, in a process of its own; turns of "
         f"{plan['steps']} steps, after {plan['warm_up']} that are not counted, alternate between the sides, "
         f"{counted(plan['rounds'], 'round')} in each of {counted(plan['repeats'], 'set')} of fresh processes. "
-        "A step begins with the gathering of its batch. Times are medians over steps (smallest to largest), ratios over "
-        "pairs of turns.",
+        "A step begins with the gathering of its batch. Times are medians over steps (smallest to largest), ratios "
+        "over pairs of turns.",
     ]
     for case in result["cases"]:
         lines += [f"## {markdown(tables.case_title(case))}", tables.case_table(case).markdown().strip()]
