@@ -26,7 +26,9 @@ def sha256(data: bytes) -> str:
 
 
 def tar_bytes(members: dict[str, bytes] | list[tuple[tarfile.TarInfo | str, bytes]], mode: str) -> bytes:
-    """Return a tar archive; mode: "w:gz", "w:xz", "w"."""
+    """Return a tar archive; mode: "w:gz", "w:xz", "w". The same members give the same bytes: no clock is in them."""
+    if mode == "w:gz":
+        return gzip.compress(tar_bytes(members, "w"), mtime=0)
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode=mode) as archive:  # type: ignore[call-overload]
         for info, data in members.items() if isinstance(members, dict) else members:
