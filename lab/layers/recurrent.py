@@ -17,6 +17,8 @@ Output = Literal["last", "steps"]
 States: TypeAlias = list[Array]
 Keep: TypeAlias = Literal["all", "h", "none"]
 
+PIECE = 16  # steps at a time where none is kept: as fast as all at once, and what is worked in does not grow with T
+
 
 @dataclass(frozen=True)
 class Steps:
@@ -115,17 +117,25 @@ class Recurrent(Layer):
         ops, (N, T) = ctx.ops, x.shape[:2]
         present = self._present(x, ctx)
         start = [ops.zeros((N, self.units), kind="workspace") for _ in range(self.n_states)]
-        first = 0
-        if self.bptt and self.output == "last" and present is None and ctx.keep and self.bptt < T:
-            first = T - self.bptt  # no gradient reaches the steps before: they are gone through and forgotten
-            start = [s[first % 2] for s in self._walk(x[:, :first], 0, start, None, "none", ops).states]
-        keep: Keep = "all" if ctx.keep else "h" if self.output == "steps" else "none"
-        steps = self._walk(x, first, start, present, keep, ops)
+        first = 0  # steps that no gradient reaches are gone through and forgotten
+        if self.output == "last" and not ctx.keep:
+            first = T
+        elif self.output == "last" and self.bptt and present is None:
+            first = max(0, T - self.bptt)
+        for begin in range(0, first, PIECE):
+            end = min(first, begin + PIECE)
+            here = None if present is None else present[begin:end]
+            start = [s[(end - begin) % 2] for s in self._walk(x[:, begin:end], 0, start, here, "none", ops).states]
+        if first == T:
+            y = ops.empty((N, self.units))
+            y[...] = start[0]
+            return y, None
+        steps = self._walk(x, first, start, present, "all" if ctx.keep else "h", ops)
         del start
         h = steps.states[0]
         if self.output == "last":
             y = ops.empty((N, self.units))
-            y[...] = h[(T - first) % len(h)]
+            y[...] = h[-1]
         elif present is None:
             y = h[1:].swapaxes(0, 1)
         else:
@@ -264,7 +274,7 @@ def _transposed(a: Array, ops: Backend) -> Array:
 
 
 def _orthogonal(n: int, rng: np.random.Generator) -> Array:
-    """A random orthogonal matrix, evenly distributed: signs as if R's diagonal were positive (Mezzadri 2007)."""
+    """A random orthogonal matrix, evenly distributed: signs as if R's diagonal were above 0 (Mezzadri 2007)."""
     q, r = np.linalg.qr(rng.standard_normal((n, n)))
     q *= np.sign(np.diag(r))
     return q

@@ -252,9 +252,17 @@ def test_a_pass_that_nothing_follows_keeps_no_states(cell: str) -> None:
     layer = CELLS[cell](16)
     layer.build((64, 3), ops, np.random.default_rng(0))
     before = ops.usage.total
+    ops.usage.reset_peak()
     y, cache = layer.forward(rows(8, 64, 3), Ctx(ops))
     assert cache is None
     assert ops.usage.total - before == y.nbytes
+    assert ops.usage.peak["workspace"] < 8 * 64 * 16 * 8 * layer.gates / 2  # less than the gates of all steps
+    kept, _ = layer.forward(rows(8, 64, 3), Ctx(ops, keep=True))
+    assert np.array_equal(y, kept)
+    mask = any_mask(8, 64, 0)
+    masked, _ = layer.forward(rows(8, 64, 3), Ctx(ops, mask=mask))
+    kept, _ = layer.forward(rows(8, 64, 3), Ctx(ops, keep=True, mask=mask))
+    assert np.array_equal(masked, kept)
 
 
 def test_recurrent_weights_start_orthogonal_and_the_lstm_remembers() -> None:
