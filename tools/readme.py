@@ -19,12 +19,12 @@ ROOT = Path(__file__).resolve().parent.parent
 SECTIONS = {
     "quick": (
         "reports/quick/runs",
-        ("trainer", "seeds", "test error", "test accuracy by goodness", "test accuracy by softmax", "training time",
+        ("trainer", "seeds", "test error", "accuracy by goodness", "accuracy by softmax head", "training time",
          "samples a second", "activations", "peak memory"),
     ),
     "ff_3x1000": (
         "reports/ff_3x1000/runs",
-        ("trainer", "seeds", "test error", "test accuracy by goodness", "test accuracy by softmax", "training time"),
+        ("trainer", "seeds", "test error", "accuracy by goodness", "accuracy by softmax head", "training time"),
     ),
 }  # fmt: skip
 
@@ -37,8 +37,7 @@ def section(name: str) -> str:
     records = load_records(ROOT / folder)
     table = folded(summary(records))
     sentences = [f"{comparison.sentence}\n" for comparison in compare(records)]
-    said = table.caption.split(". ")[0] + "."
-    return "\n".join([*sentences, f"{said}\n", markdown(table, columns)])
+    return "\n".join([*sentences, markdown(table, columns)])
 
 
 def markdown(table: Table, columns: tuple[str, ...]) -> str:
