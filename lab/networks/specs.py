@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Literal, Protocol
@@ -56,29 +57,51 @@ class MLP:
 
     def make(self, in_shape: Shape, n_outputs: int, defaults: Defaults) -> Network:
         """The network for rows of `in_shape` and `n_outputs` classes or targets."""
-        normed = (defaults.norm if self.norm == "auto" else self.norm) == "length"
-        init: Init = defaults.init if self.init == "auto" else self.init
-        blocks = []
-        for i in range(self.depth):
-            body = [Dropout(self.dropout)] if self.dropout and i else []
-            source = Source("input" if i == 0 else f"block{i}")
-            blocks.append(
-                Block(
-                    f"block{i + 1}",
-                    Sequential([*body, *([Flatten()] if i == 0 else []), Dense(self.width, init=init)]),
-                    activation(self.activation),
-                    LengthNorm() if normed else None,
-                    (source,),
-                )
-            )
-        return Network(
-            blocks,
-            Sequential([*([Dropout(self.dropout)] if self.dropout else []), Dense(n_outputs)]),
-            input_norm=LengthNorm() if normed else None,
+        return stack(
+            (self.width,) * self.depth,
+            n_outputs,
+            act=self.activation,
+            normed=(defaults.norm if self.norm == "auto" else self.norm) == "length",
+            init=defaults.init if self.init == "auto" else self.init,
+            dropout=self.dropout,
             label_input=LabelInput(_label_mode(self.label, in_shape, n_outputs)),
-            name="mlp",
             label=f"mlp {self.depth}x{self.width}",
         )
+
+
+def stack(
+    widths: Sequence[int],
+    n_outputs: int,
+    *,
+    act: ActivationName,
+    normed: bool,
+    init: Init,
+    dropout: float,
+    label_input: LabelInput,
+    label: str,
+) -> Network:
+    """Fully connected blocks of `widths` units, each reading the one before it, and a linear head."""
+    blocks = []
+    for i, width in enumerate(widths):
+        body = [Dropout(dropout)] if dropout and i else []
+        source = Source("input" if i == 0 else f"block{i}")
+        blocks.append(
+            Block(
+                f"block{i + 1}",
+                Sequential([*body, *([Flatten()] if i == 0 else []), Dense(width, init=init)]),
+                activation(act),
+                LengthNorm() if normed else None,
+                (source,),
+            )
+        )
+    return Network(
+        blocks,
+        Sequential([*([Dropout(dropout)] if dropout else []), Dense(n_outputs)]),
+        input_norm=LengthNorm() if normed else None,
+        label_input=label_input,
+        name="mlp",
+        label=label,
+    )
 
 
 @register("model", "linear")
