@@ -5,11 +5,12 @@ A subclass says how one step is made and how a trained network answers; nothing 
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar, Self
@@ -48,6 +49,12 @@ class Trainer:
 
     network: Network
     optimizer: Optimizer
+    _made_with: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        trainer = super().__new__(cls)
+        trainer._made_with = args, options
+        return trainer
 
     def __init__(
         self,
@@ -213,13 +220,14 @@ class Trainer:
         """Class probabilities (N, K) for rows x (N, *shape) in the units of the training rows."""
         return self._outputs(x)
 
-    def _outputs(self, x: Array) -> Array:
+    def _outputs(self, x: Array, answer: Callable[[Array], Array] | None = None) -> Array:
         self._check_built()
+        answer = answer or self._answer
         x = np.asarray(x)
         if x.shape[1:] != self.in_shape:
             raise UsageError(f"rows have shape {x.shape[1:]}, but the network was built for {self.in_shape}")
         with self._limited(), self.ops.usage.during("prediction", "readout", every=True):
-            parts = [self._answer(images) for _, images in self._chunks(x, self.scale)]
+            parts = [answer(images) for _, images in self._chunks(x, self.scale)]
         return np.concatenate(parts) if parts else np.zeros((0, self.n_outputs), self.ops.dtype)
 
     def _answer(self, images: Array) -> Array:
@@ -252,6 +260,14 @@ class Trainer:
         """Take a checkpoint's state over. Raises DataError when it is damaged, UsageError when it is of another net."""
         states.load(self, Path(path))
         return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle or copy: a trainer made with the same arguments takes the state over, in buffers of its own."""
+        args, options = copy.deepcopy(self._made_with)  # a Network of the user's own must not be shared
+        return partial(type(self), *args, **options), (), states.pack(self)
+
+    def __setstate__(self, packed: dict[str, Any]) -> None:
+        states.unpack(self, packed)
 
     # -- figures for the record ----------------------------------------------------------------------------------
     def describe(self) -> dict[str, Any]:

@@ -251,13 +251,21 @@ class ForwardForwardTrainer(Trainer):
                 scores[i, :, k] = self.objective.evidence(h, ops)
         return scores
 
-    def _goodness_probabilities(self, scores: Array) -> Array:
-        """Softmax over labels of the evidence summed over the counted blocks."""
+    def goodness(self, x: Array) -> Array:
+        """The counted blocks' evidence for each label (N, K), on the host, for rows x (N, *shape) as in `predict`."""
+        return self._outputs(x, lambda images: self.ops.to_host(self._counted_evidence(self.block_scores(images))))
+
+    def _counted_evidence(self, scores: Array) -> Array:
+        """The evidence summed over the counted blocks: (N, K)."""
         total = self.ops.zeros(scores.shape[1:])
         for i, block in enumerate(self.network.blocks):
             if block.name in self._counted:
                 total += scores[i]
-        return self._head.softmax(total)
+        return total
+
+    def _goodness_probabilities(self, scores: Array) -> Array:
+        """Softmax over labels of the evidence summed over the counted blocks."""
+        return self._head.softmax(self._counted_evidence(scores))
 
     def _softmax_probabilities(self, images: Array) -> Array:
         label = self.network.label_input

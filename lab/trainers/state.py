@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from lab.errors import DataError, UsageError
 from lab.record.checkpoint import read_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
+    from lab.backend import Array
     from lab.trainers.base import Trainer
 
 VERSION = 1
@@ -21,13 +22,9 @@ def save(trainer: Trainer, path: Path) -> None:
     header = {
         "version": VERSION,
         "family": trainer.family,
-        "in_shape": list(trainer.in_shape),
-        "n_outputs": trainer.n_outputs,
-        "task": trainer.task,
-        "scale": trainer.scale,
         "seed": trainer.seed,
         "dtype": str(trainer.ops.dtype),
-        "progress": trainer.progress.as_dict(),
+        **_standing(trainer),
     }
     write_checkpoint(path, trainer.state(), header)
 
@@ -42,19 +39,49 @@ def load(trainer: Trainer, path: Path) -> None:
         raise UsageError(
             f"{path} was trained with seed {header.get('seed')}, this trainer has seed {trainer.seed}; use the same"
         )
-    trainer.build(tuple(header["in_shape"]), header["n_outputs"], header["task"], header["scale"])
+    _take_over(trainer, arrays, header, str(path))
+
+
+def pack(trainer: Trainer) -> dict[str, Any]:
+    """The same for a pickle or a copy: {} where nothing was built yet."""
+    return {**_standing(trainer), "arrays": trainer.state()} if trainer.n_outputs else {}
+
+
+def unpack(trainer: Trainer, packed: dict[str, Any]) -> None:
+    """Take over what `pack` gave of a trainer with the same options."""
+    if packed:
+        _take_over(trainer, packed["arrays"], packed, "the pickle")
+
+
+def _standing(trainer: Trainer) -> dict[str, Any]:
+    """What the network was built for, and where training stands."""
+    return {
+        "in_shape": list(trainer.in_shape),
+        "n_outputs": trainer.n_outputs,
+        "task": trainer.task,
+        "scale": trainer.scale,
+        "progress": trainer.progress.as_dict(),
+    }
+
+
+def _take_over(trainer: Trainer, arrays: dict[str, Array], standing: dict[str, Any], where: str) -> None:
+    trainer.build(tuple(standing["in_shape"]), standing["n_outputs"], standing["task"], standing["scale"])
     own = trainer._arrays()
     if own.keys() != arrays.keys():
         odd = sorted(own.keys() ^ arrays.keys())
-        raise UsageError(f"{path} is of another network or optimizer: {odd[0]!r} is only in one of them")
+        raise UsageError(f"{where} is of another network or optimizer: {odd[0]!r} is only in one of them")
     for name, array in own.items():
         found = arrays[name]
         if found.shape != array.shape or found.dtype != array.dtype:
             raise UsageError(
-                f"{path} is of another network: {name} is {found.dtype} {found.shape}, here {array.dtype} {array.shape}"
+                f"{where} is of another network: {name} is {found.dtype} {found.shape}, "
+                f"here {array.dtype} {array.shape}"
             )
         if not np.isfinite(found).all():
-            raise DataError(f"{path} holds values in {name} that are not finite; use an earlier checkpoint")
-    trainer.progress.restore(header["progress"])
+            raise DataError(f"{where} holds values in {name} that are not finite; use an earlier checkpoint")
+    trainer.progress.restore(standing["progress"])
     for name, array in own.items():
-        array[...] = trainer.ops.xp.asarray(arrays[name])
+        if isinstance(array, np.ndarray):  # on a GPU too for a counter, which stays on the host
+            array[...] = arrays[name]
+        else:
+            array[...] = trainer.ops.xp.asarray(arrays[name])
