@@ -21,6 +21,12 @@ __version__ = "0.1.0"
 _HOMES = {
     "lab.data": ("Dataset", "Split", "load_dataset"),
     "lab.errors": ("DataError", "Diverged", "LabError", "UsageError"),
+    "lab.estimators": (
+        "BackpropClassifier",
+        "BackpropRegressor",
+        "ForwardForwardClassifier",
+        "ForwardForwardRegressor",
+    ),
     "lab.networks": ("Block", "Network", "Source", "linear", "mlp"),
     "lab.objectives": ("CrossEntropy", "Goodness", "SquaredError"),
     "lab.optimizers": ("SGD", "Adam"),
@@ -37,6 +43,10 @@ if TYPE_CHECKING:
     from lab.errors import Diverged as Diverged
     from lab.errors import LabError as LabError
     from lab.errors import UsageError as UsageError
+    from lab.estimators import BackpropClassifier as BackpropClassifier
+    from lab.estimators import BackpropRegressor as BackpropRegressor
+    from lab.estimators import ForwardForwardClassifier as ForwardForwardClassifier
+    from lab.estimators import ForwardForwardRegressor as ForwardForwardRegressor
     from lab.networks import Block as Block
     from lab.networks import Network as Network
     from lab.networks import Source as Source
