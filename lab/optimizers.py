@@ -11,6 +11,7 @@ import numpy as np
 from lab.backend import Array, Backend
 from lab.errors import UsageError
 from lab.registry import register
+from lab.schema import check
 
 Schedule = Literal["constant", "cooldown", "cosine"]
 State: TypeAlias = dict[str, Array]
@@ -143,6 +144,7 @@ def _penalise(g: Array, w: Array, l1: float, l2: float, ops: Backend) -> None:
 
 
 def _check(name: str, optimizer: SGD | Adam, fractions: tuple[str, ...]) -> None:
+    check(optimizer)
     for field in ("learning_rate", "weight_decay", "l1", "l2"):
         value = getattr(optimizer, field)
         if not (value >= 0 and math.isfinite(value)):
@@ -151,5 +153,3 @@ def _check(name: str, optimizer: SGD | Adam, fractions: tuple[str, ...]) -> None
         value = getattr(optimizer, field)
         if not 0 <= value < 1:
             raise UsageError(f"{name} needs 0 <= {field} < 1, got {field}={value}")
-    if optimizer.schedule not in ("constant", "cooldown", "cosine"):
-        raise UsageError(f"unknown schedule {optimizer.schedule!r}; valid: constant, cooldown, cosine")

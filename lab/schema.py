@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import numbers
 import types
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, is_dataclass
@@ -70,6 +71,15 @@ def convert(value: Any, hint: Any, path: str) -> Any:
     raise UsageError(f"{path}={_shown(value)} does not fit; give {describe(hint)}")
 
 
+def check(made: Any) -> None:
+    """Bring the fields of a part that is a dataclass into the form its signature asks for; for its __post_init__.
+
+    The library takes the same words as a config does: a misspelt one is refused and never read as another choice.
+    """
+    for name, option in options(type(made)).items():
+        object.__setattr__(made, name, convert(getattr(made, name), option.hint, f"{type(made).__name__}.{name}"))
+
+
 def suits(part: Any, hint: Any) -> bool:
     """Whether what a part makes can stand where `hint` is asked for: it is of that class, or has the methods.
 
@@ -112,11 +122,17 @@ def _fit(value: Any, hint: Any) -> tuple[bool, Any]:
     if hint is None or hint is type(None):
         return value is None, None
     if hint is float:
-        number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
-        return (True, float(value) + 0.0) if number else (False, None)  # + 0.0: -0.0 and 0.0 are one value
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            return False, None
+        try:
+            number = float(value)
+        except OverflowError:
+            return False, None
+        return (True, number + 0.0) if math.isfinite(number) else (False, None)  # + 0.0: -0.0 and 0.0 are one value
     if hint is int:
         whole = not isinstance(value, bool) and (
-            isinstance(value, int) or (isinstance(value, float) and value.is_integer() and abs(value) < 2**53)
+            isinstance(value, numbers.Integral)
+            or (isinstance(value, float) and value.is_integer() and abs(value) < 2**53)
         )
         return (True, int(value)) if whole else (False, None)
     if hint in (bool, str):
@@ -124,9 +140,6 @@ def _fit(value: Any, hint: Any) -> tuple[bool, Any]:
     if origin in (tuple, list) or (inspect.isclass(origin) and issubclass(origin, Iterable)):
         return _fit_list(value, hint)
     return False, None
-
-
-_LARGEST = math.nextafter(math.inf, 0)  # NaN and infinity are no option's value
 
 
 def _fit_list(value: Any, hint: Any) -> tuple[bool, Any]:

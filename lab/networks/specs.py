@@ -13,6 +13,7 @@ from lab.layers import ActivationName, Dense, Dropout, Flatten, Init, LabelInput
 from lab.networks.block import Block, Source
 from lab.networks.network import Network
 from lab.registry import register
+from lab.schema import check
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class MLP:
     label: Literal["auto", "pixels", "features"] = "auto"
 
     def __post_init__(self) -> None:
+        check(self)
         if self.depth < 1 or self.width < 1:
             raise UsageError(f"mlp needs depth and width of at least 1, got depth={self.depth} width={self.width}")
         activation(self.activation)

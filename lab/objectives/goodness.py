@@ -10,6 +10,7 @@ from lab.backend import Array, Backend, Shape
 from lab.errors import UsageError
 from lab.objectives.base import Rows, Signal
 from lab.registry import register
+from lab.schema import check
 
 
 @register("objective", "goodness")
@@ -42,6 +43,7 @@ class Goodness:
     peer_momentum: float = 0.9
 
     def __post_init__(self) -> None:
+        check(self)
         if not self.temperature > 0:
             raise UsageError(f"goodness needs temperature > 0, got temperature={self.temperature}")
         if not 0 <= self.peer_momentum < 1:
