@@ -5,11 +5,14 @@ No class is ever looked up by a name in a file except in the registry, and nothi
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lab.errors import UsageError
@@ -51,7 +54,7 @@ class RunConfig:
     """One run, checked: every section holds all of its options, `name` first, in normal form.
 
     optimizer, objective and readout are None where the trainer takes none, or where its default is meant.
-    runs, name, progress, timeout (seconds) and imports say where and how, and do not change a result.
+    runs, name, progress and timeout (seconds) say where and how, and do not change a result.
     """
 
     seed: int
@@ -69,8 +72,12 @@ class RunConfig:
     imports: tuple[str, ...] = field(default=())
 
     def resolved(self) -> dict[str, Any]:
-        """What affects the result: the config that a record holds and the run's id is made from."""
-        return {"seed": self.seed, **{section: getattr(self, section) for section in _SECTIONS}}
+        """What affects the result: the config that a record holds and the run's id is made from.
+
+        The user's own modules count by their source (of each file named in imports, not of what it imports in turn).
+        """
+        code = {"imports": {module: _digest(module) for module in self.imports}} if self.imports else {}
+        return {"seed": self.seed, **{section: getattr(self, section) for section in _SECTIONS}, **code}
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, as plain values that `parse` takes back."""
@@ -102,6 +109,8 @@ def parse(raw: Mapping[str, Any]) -> RunConfig:
         raise UsageError(f"seed={found['seed']} is out of range; give a whole number from 0 to {2**32 - 1}")
     if found["timeout"] is not None and found["timeout"] <= 0:
         raise UsageError(f"timeout={found['timeout']:g} is no time; give seconds above 0, or null for none")
+    if not found["runs"].strip():
+        raise UsageError("runs is empty; name the folder that runs are kept in, such as runs=runs")
     _import(found["imports"])
 
     trainer = _section("trainer", raw.get("trainer"), {"epochs": _EPOCHS}, leave_out=GIVEN)
@@ -111,10 +120,9 @@ def parse(raw: Mapping[str, Any]) -> RunConfig:
     if backend["threads"] < 1:
         raise UsageError(f"backend.threads={backend['threads']} is no number of threads; give 1 or more")
     takes = options(part("trainer", trainer["name"]))
-    chosen = {
-        group: _section(group, raw[group]) if group in takes and raw.get(group) is not None else None
-        for group in CHOSEN
-    }
+    # checked also where the trainer takes none: a misspelt option is one, whoever would have read it
+    given = {group: None if raw.get(group) is None else _section(group, raw[group]) for group in CHOSEN}
+    chosen = {group: section if group in takes else None for group, section in given.items()}
     sections = {
         "data": _data(raw.get("data")),
         "model": _section("model", raw.get("model")),
@@ -202,3 +210,14 @@ def _import(modules: tuple[str, ...]) -> None:
             raise UsageError(
                 f"imports: {error}; {module!r} must be importable from {os.getcwd()} or installed"
             ) from error
+        except UsageError:
+            raise
+        except Exception as error:  # the user's own code, which may fail in any way
+            raise UsageError(f"imports: {module} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def _digest(module: str) -> str:
+    """SHA-256 of a module's source file; of its name where it has no file."""
+    spec = importlib.util.find_spec(module)
+    path = Path(spec.origin) if spec is not None and spec.origin else None
+    return hashlib.sha256(path.read_bytes() if path is not None and path.is_file() else module.encode()).hexdigest()

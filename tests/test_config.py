@@ -182,3 +182,35 @@ def test_the_users_own_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.syspath_prepend(str(tmp_path))  # so that what parse adds to sys.path is gone after the test
     config = parse(changed(model={"name": "pyramid", "slope": 3}, imports=["own_parts_for_test_config"]))
     assert isinstance(config, RunConfig) and config.model["slope"] == 3.0 and config.model["depth"] == 3
+
+
+def test_a_section_that_the_trainer_does_not_take_is_checked_all_the_same() -> None:
+    with pytest.raises(UsageError, match="readout.head"):
+        parse({**RAW, "readout": {"name": "ff", "head": "banana"}})
+    assert parse({**RAW, "readout": {"name": "ff"}}).readout is None
+
+
+def test_the_users_modules_count_by_their_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = tmp_path / "my_rules.py"
+    module.write_text("RATE = 1\n")
+    first = parse({**RAW, "imports": ["my_rules"]})
+    assert parse(first.as_dict()) == first
+    before = first.resolved()
+    module.write_text("RATE = 2\n")
+    assert before != first.resolved()
+    assert "imports" not in parse(RAW).resolved()
+
+
+def test_a_module_that_cannot_be_imported_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "broken_rules.py").write_text("def f(:\n")
+    with pytest.raises(UsageError, match="broken_rules cannot be imported: SyntaxError"):
+        parse({**RAW, "imports": ["broken_rules"]})
+
+
+def test_runs_need_a_folder() -> None:
+    with pytest.raises(UsageError, match="runs is empty"):
+        parse({**RAW, "runs": " "})
