@@ -140,7 +140,8 @@ class Backend:
         y = self.empty(x.shape)
         xp.multiply(x, x, out=y)
         root = xp.sqrt(y.mean(axis=axes, keepdims=True))
-        r = xp.where(root > 0, 1 / (root + tiny), 0).astype(self.dtype)
+        # a row too large to be squared must not pass for a row of zeros
+        r = xp.where(root > 0, xp.where(xp.isfinite(root), 1 / (root + tiny), xp.nan), 0 * root).astype(self.dtype)
         xp.multiply(x, r, out=y)
         return y, r
 

@@ -72,7 +72,8 @@ class LabelledRows:
         scales = []
         for label in self.labels:
             root = xp.sqrt((shared + xp.einsum("ij,ij->i", label, label)) / max(1, rows.shape[1]))[:, None]
-            scales.append(xp.where(root > 0, 1 / (root + tiny), 0).astype(ops.dtype))
+            scale = xp.where(xp.isfinite(root), 1 / (root + tiny), xp.nan)  # as in Backend.length_norm
+            scales.append(xp.where(root > 0, scale, 0 * root).astype(ops.dtype))
         return LabelledRows(self.base, self.labels, self.shape[1:], scales), xp.concatenate(scales)
 
     def affine(self, W: Array, b: Array | None, ops: Backend) -> Array:

@@ -62,6 +62,11 @@ class Network:
             self.input_norm.build(in_shape, ops, generator(seed, "init", "input"))
         shapes = {"input": in_shape}
         for i, block in enumerate(self.blocks):
+            if any(source.delay for source in block.sources):
+                raise UsageError(
+                    f"{block.name} reads a delayed source, but no trainer goes over a network more than once a step; "
+                    "use delay=0"
+                )
             missing = [s.name for s in block.sources if s.name not in shapes]
             if missing:
                 raise UsageError(f"{block.name} reads {missing[0]!r}, whose shape is not known yet")

@@ -92,11 +92,6 @@ class BackpropTrainer(Trainer):
         self.loss: Loss = self.objective or (CrossEntropy() if self.task == "classification" else SquaredError())
 
     def _start(self) -> None:
-        delayed = [block.name for block in self.network.blocks if any(source.delay for source in block.sources)]
-        if delayed:
-            raise UsageError(
-                f"{delayed[0]} reads a delayed source, which backprop does not unroll; use delay=0 sources"
-            )
         self._units: dict[str, dict[str, Array]] = {"head": self.network.head.params} | {
             block.name: block.params for block in self.network.blocks
         }
@@ -112,6 +107,7 @@ class BackpropTrainer(Trainer):
         statistics: dict[str, Array] = {}
 
         def update(unit: str, grads: Grads) -> None:
+            self.adjust(grads)
             with self.ops.usage.during(f"{unit} update", "workspace"):
                 self.optimizer.step(self._units[unit], grads, self._optimizers[unit], self.ops, rate)
 
@@ -123,6 +119,9 @@ class BackpropTrainer(Trainer):
                 update(unit, {key: grads.pop(f"{unit}.{key}") for key in params})
         settle(self.network.statistics(), statistics)
         return {"loss": loss}
+
+    def adjust(self, grads: Grads) -> None:
+        """Change a block's (or the head's) gradients in place before they are applied: for a subclass to fill in."""
 
     def gradients(
         self, images: Array, target: Array, ctx: Ctx, statistics: dict[str, Array] | None = None
@@ -211,7 +210,7 @@ class BackpropTrainer(Trainer):
         again = sum(block.flops() for block in self.network.blocks[: (depth - 1) // k * k]) if k and depth else 0
         return {
             "rows_per_sample": 1,
-            "passes_per_step": self.micro_batches,
+            "passes_per_step": min(self.micro_batches, self.batch_size),
             "passes_per_prediction": 1,
             "flops_per_step": self.batch_size * (3 * once - first + again),
             "flops_per_prediction": once,

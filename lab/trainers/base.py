@@ -26,6 +26,7 @@ from lab.layers import Ctx, Noise
 from lab.networks import Defaults, Network, NetworkSpec
 from lab.optimizers import Optimizer, gain
 from lab.registry import part
+from lab.schema import convert
 from lab.trainers import state as states
 from lab.trainers.history import EpochRecord, Progress
 
@@ -68,6 +69,7 @@ class Trainer:
         threads: int | None = None,
         kernels: Kernels = "auto",
     ) -> None:
+        batch_size = convert(batch_size, int, "batch_size")
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1, got {batch_size}")
         if dtype not in ("float32", "float64"):
@@ -124,7 +126,8 @@ class Trainer:
         A loaded trainer goes on where its checkpoint stopped, in the middle of an epoch too, and ends with the very
         bits of an uninterrupted run. `valid` is evaluated after every epoch. `on_step(trainer)` is called after every
         step; `trainer.save` may be called there. Raises UsageError for what cannot be trained on, before any work,
-        and Diverged when a loss stops being finite, before that block's update.
+        and Diverged when a loss stops being finite: on the CPU before that block's update, on a GPU, where reading a
+        loss means waiting for it, at the end of the epoch.
         """
         if epochs < 1:
             raise UsageError(f"epochs must be at least 1, got {epochs}")
@@ -141,6 +144,13 @@ class Trainer:
         for split in (train, valid):
             if split is not None:
                 self._check_split(split)
+        self._check_epochs(epochs)
+        if self.progress.batch and self.progress.rows != len(train):
+            raise UsageError(
+                f"training stopped in the middle of an epoch over {self.progress.rows} rows and cannot go on with "
+                f"{len(train)}; give it the same training split"
+            )
+        self.progress.rows = len(train)
         return self._epochs(train, valid, epochs, on_step)
 
     def _epochs(
@@ -178,6 +188,9 @@ class Trainer:
             )
             self._check_finite(record.train_loss, "the epoch")
             yield record
+
+    def _check_epochs(self, epochs: int) -> None:
+        """Raise UsageError where so many epochs cannot be made."""
 
     def _start_epoch(self, epoch: int, epochs: int, n: int) -> None:
         """What a subclass draws or decides once an epoch."""
@@ -226,6 +239,8 @@ class Trainer:
         x = np.asarray(x)
         if x.shape[1:] != self.in_shape:
             raise UsageError(f"rows have shape {x.shape[1:]}, but the network was built for {self.in_shape}")
+        if x.dtype.kind not in "fiub" or not np.isfinite(x).all():
+            raise UsageError(f"rows of dtype {x.dtype} hold what is no finite number; clean them first")
         with self._limited(), self.ops.usage.during("prediction", "readout", every=True):
             parts = [answer(images) for _, images in self._chunks(x, self.scale)]
         return np.concatenate(parts) if parts else np.zeros((0, self.n_outputs), self.ops.dtype)
@@ -250,6 +265,10 @@ class Trainer:
     def _arrays(self) -> dict[str, Array]:
         weights = {f"weights/{name}": p for name, p in self.network.parameters().items()}
         return weights | {f"statistics/{name}": s for name, s in self.network.statistics().items()}
+
+    def options(self) -> dict[str, str]:
+        """What training depends on beside the arrays, in words: a checkpoint goes on only with the same."""
+        return {"batch_size": str(self.batch_size), "optimizer": repr(self.optimizer)}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint atomically: all state, so that `load` and `fit` end as an uninterrupted run would."""

@@ -114,7 +114,16 @@ class ForwardForwardTrainer(Trainer):
             arrays |= {f"objective/{block.name}.{k}": a for k, a in self._objectives[block.name].items()}
         return arrays | self._head.arrays()
 
+    def options(self) -> dict[str, str]:
+        own = ("objective", "readout", "negatives", "passes", "schedule")
+        return super().options() | {name: str(getattr(self, name)) for name in own}
+
     # -- training ------------------------------------------------------------------------------------------------
+    def _check_epochs(self, epochs: int) -> None:
+        depth = len(self.network.blocks)
+        if self.schedule == "greedy" and epochs < depth:
+            raise UsageError(f"schedule=greedy gives each of {depth} blocks its own epochs; {epochs} are too few")
+
     def _start_epoch(self, epoch: int, epochs: int, n: int) -> None:
         if self.negatives == "fixed":
             draws = generator(self.seed, "negatives", "fixed").random(n)
@@ -125,9 +134,7 @@ class ForwardForwardTrainer(Trainer):
         if self.schedule == "simultaneous":
             self._active, self._gain = range(depth), gain(self.optimizer.schedule, epoch, epochs)
             return
-        if epochs < depth:
-            raise UsageError(f"schedule=greedy gives each of {depth} blocks its own epochs; {epochs} are too few")
-        block = (epoch - 1) * depth // epochs
+        block = (epoch - 1) * depth // epochs  # `_check_epochs` saw to it that every block gets one
         first, last = -(-block * epochs // depth), -(-(block + 1) * epochs // depth)
         self._active = range(block, block + 1)
         self._gain = gain(self.optimizer.schedule, epoch - first, last - first)
@@ -142,11 +149,9 @@ class ForwardForwardTrainer(Trainer):
         if self.readout.head != "none":
             with self.ops.usage.during("readout", "readout", every=True):
                 neutral, base = self.network.labelled(images, [label.neutral(len(images), self.ops)], self.ops)
-                probabilities, loss = self._head.learn(neutral, target, ctx, rate)
+                probabilities, loss = self._head.learn(neutral, target, ctx, rate, self._sound_head)
                 del neutral
                 seen["head/loss"] = loss
-                if self.ops.name == "numpy":
-                    self._check_finite(loss, "the softmax head")
         wrong = self.draw_negatives(probabilities, target, index, step)
         with self.ops.usage.during("label", "activations"):
             labels = [label.one_hot(target, self.ops), label.one_hot(wrong, self.ops)]
@@ -164,6 +169,10 @@ class ForwardForwardTrainer(Trainer):
                 passes.append((x, rows))
         del images, labels, probabilities, parts, shown, x, base
         return seen | self.update_blocks(passes, ctx)
+
+    def _sound_head(self, loss: Array) -> None:
+        if self.ops.name == "numpy":
+            self._check_finite(loss, "the softmax head")
 
     def draw_negatives(self, probabilities: Array | None, target: Array, index: Array, step: int) -> Array:
         """A wrong label for each image of the batch: (N,) like `target`."""

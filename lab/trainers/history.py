@@ -47,6 +47,7 @@ class Progress:
     step: int = 0
     seconds: float = 0.0
     images: int = 0
+    rows: int = 0  # of the training split
     sums: dict[str, Any] = field(default_factory=dict)
     history: list[EpochRecord] = field(default_factory=list)
     memory: dict[str, Any] = field(default_factory=dict)
@@ -88,7 +89,7 @@ class Progress:
     def as_dict(self) -> dict[str, Any]:
         """All of it as JSON, for a checkpoint; floats survive JSON exactly."""
         return {
-            **{name: getattr(self, name) for name in ("epoch", "batch", "step", "seconds", "images")},
+            **{name: getattr(self, name) for name in ("epoch", "batch", "step", "seconds", "images", "rows")},
             "sums": {name: float(total) for name, total in self.sums.items()},
             "history": [asdict(record) for record in self.history],
             "memory": self.memory,
@@ -96,6 +97,6 @@ class Progress:
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Take over what `as_dict` gave."""
-        for name in ("epoch", "batch", "step", "seconds", "images", "sums", "memory"):
+        for name in ("epoch", "batch", "step", "seconds", "images", "rows", "sums", "memory"):
             setattr(self, name, saved[name])
         self.history = [EpochRecord(**record) for record in saved["history"]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Literal
@@ -14,6 +14,7 @@ from lab.networks import Block, Network
 from lab.objectives import CrossEntropy
 from lab.optimizers import SGD
 from lab.registry import register
+from lab.schema import check
 
 
 @register("readout", "ff")
@@ -38,6 +39,7 @@ class Readout:
     weight_decay: float = 0.003
 
     def __post_init__(self) -> None:
+        check(self)
         if self.answer == "softmax" and self.head == "none":
             raise UsageError("answer=softmax needs a head; choose head=stored, recomputed or per_block")
         SGD(self.learning_rate, self.momentum, self.momentum, self.weight_decay)
@@ -85,8 +87,13 @@ class SoftmaxHead:
             total = self._add(total, self.ops.affine(n, self.weights[name], None))
         return self._finish(total)
 
-    def learn(self, images: Array, target: Array, ctx: Ctx, gain: float) -> tuple[Array, Array]:
-        """One update from images that carry the neutral label; returns probabilities before it, and the mean loss."""
+    def learn(
+        self, images: Array, target: Array, ctx: Ctx, gain: float, sound: Callable[[Array], None]
+    ) -> tuple[Array, Array]:
+        """One update from images that carry the neutral label; returns probabilities before it, and the mean loss.
+
+        `sound(loss)` is called before the update, and may raise.
+        """
         total: Array | None = None
         kept: dict[str, Array] = {}
         grads: dict[str, Array] = {}
@@ -108,8 +115,10 @@ class SoftmaxHead:
             again = self._activities(images, ctx) if self.options.head == "recomputed" else iter(kept.items())
             for name, n in again:
                 grads[name] = self._gradient(name, n, d)
+        mean = sum(losses[1:], losses[0]) / len(losses)
+        sound(mean)
         self.optimizer.step(self.weights, grads, self.state, self.ops, gain)
-        return self._finish(total), sum(losses[1:], losses[0]) / len(losses)
+        return self._finish(total), mean
 
     def softmax(self, scores: Array) -> Array:
         """Softmax over the last axis."""

@@ -24,6 +24,7 @@ def save(trainer: Trainer, path: Path) -> None:
         "family": trainer.family,
         "seed": trainer.seed,
         "dtype": str(trainer.ops.dtype),
+        "options": trainer.options(),
         **_standing(trainer),
     }
     write_checkpoint(path, trainer.state(), header)
@@ -39,6 +40,9 @@ def load(trainer: Trainer, path: Path) -> None:
         raise UsageError(
             f"{path} was trained with seed {header.get('seed')}, this trainer has seed {trainer.seed}; use the same"
         )
+    for name, have in trainer.options().items():
+        if (saved := header.get("options", {}).get(name)) != have:
+            raise UsageError(f"{path} was trained with {name}={saved}, this trainer has {name}={have}; use the same")
     _take_over(trainer, arrays, header, str(path))
 
 
@@ -55,6 +59,8 @@ def unpack(trainer: Trainer, packed: dict[str, Any]) -> None:
 
 def _standing(trainer: Trainer) -> dict[str, Any]:
     """What the network was built for, and where training stands."""
+    if trainer.progress.batch:  # in the middle of an epoch: its peaks so far are not lost with this process
+        trainer.progress.note_memory(trainer.ops.usage)
     return {
         "in_shape": list(trainer.in_shape),
         "n_outputs": trainer.n_outputs,

@@ -14,6 +14,7 @@ from lab.data.dataset import Split
 from lab.errors import Diverged, UsageError
 from lab.layers import Ctx
 from lab.networks import linear, mlp
+from lab.objectives import Goodness
 from lab.optimizers import SGD
 from lab.trainers import ForwardForwardTrainer, Readout
 from lab.trainers.negatives import hard, uniform
@@ -87,7 +88,7 @@ def test_greedy_trains_one_block_after_the_other() -> None:
         assert {row["name"] for row in record.blocks} >= {"head"}
     assert moved == [{"block1"}] * 2 + [{"block2"}] * 2 + [{"block3"}] * 2
     with pytest.raises(UsageError, match="greedy"):
-        list(ForwardForwardTrainer(mlp(depth=3, width=6), schedule="greedy").fit(toy(), epochs=2))
+        ForwardForwardTrainer(mlp(depth=3, width=6), schedule="greedy").fit(toy(), epochs=2)
 
 
 @pytest.mark.parametrize("head", ["stored", "recomputed", "per_block", "none"])
@@ -175,3 +176,52 @@ def test_what_it_cannot_do_is_said_before_any_work() -> None:
         ForwardForwardTrainer(mlp()).fit(Split(np.zeros((0, 3)), np.zeros(0, np.int64)), epochs=1)
     with pytest.raises(UsageError, match="epochs must be at least 1"):
         ForwardForwardTrainer(mlp()).fit(toy(), epochs=0)
+
+
+def test_a_head_that_overflows_ends_training_before_its_update() -> None:
+    trainer = forward_forward(batch_size=6)
+    trainer._start_epoch(1, 2, 6)
+    trainer._head.weights["block2"][...] = np.inf
+    before = {k: v.copy() for k, v in trainer.state().items()}
+    x, y = images(6)
+    with pytest.raises(Diverged, match="softmax head"), np.errstate(all="ignore"):
+        trainer._step(x, y, np.arange(6), 0, 1.0, Ctx(trainer.ops, train=True, keep=True))
+    assert all(np.array_equal(v, trainer.state()[k]) for k, v in before.items())
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e30])
+def test_rows_too_large_to_be_squared_diverge(scale: float) -> None:
+    rows = Split((toy().x * scale).astype(np.float32), toy().y)
+    trainer = ForwardForwardTrainer(mlp(depth=2, width=8), batch_size=20)
+    if scale == 1.0:
+        assert len(list(trainer.fit(rows, epochs=1))) == 1
+        return
+    with pytest.raises(Diverged), np.errstate(all="ignore"):
+        list(trainer.fit(rows, epochs=1))
+
+
+def test_rows_that_are_no_numbers_are_refused_when_predicting() -> None:
+    trainer = ForwardForwardTrainer(mlp(depth=2, width=8), batch_size=20)
+    list(trainer.fit(toy(), epochs=1))
+    for rows in (np.full((2, 12), np.nan), np.full((2, 12), "a")):
+        with pytest.raises(UsageError, match="no finite number"):
+            trainer.predict(rows)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Goodness(aim="maximize"), "did you mean 'maximise'"),  # type: ignore[arg-type]
+        (lambda: Goodness(of="square"), "did you mean 'squares'"),  # type: ignore[arg-type]
+        (lambda: Goodness(theta="atuo"), "did you mean 'auto'"),  # type: ignore[arg-type]
+        (lambda: Goodness(temperature=float("inf")), "temperature=inf"),
+        (lambda: Readout(head="store"), "did you mean 'stored'"),  # type: ignore[arg-type]
+        (lambda: Readout(blocks=2), "blocks=2"),  # type: ignore[arg-type]
+        (lambda: mlp(norm="lenght"), "did you mean 'length'"),  # type: ignore[arg-type]
+        (lambda: SGD(schedule="cool"), "valid: constant, cooldown, cosine"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_misspelt_word_is_refused_and_not_read_as_another(make: Any, words: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        make()
+    assert words in str(raised.value)

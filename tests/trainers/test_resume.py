@@ -89,9 +89,10 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     list(trainer.fit(toy(), epochs=1))
     trainer.save(tmp_path / "t")
     for other, words in (
-        (BackpropTrainer(mlp(depth=2, width=8), seed=3), "another network"),
-        (BackpropTrainer(mlp(depth=1, width=7), seed=3), "another network or optimizer"),
-        (BackpropTrainer(mlp(depth=2, width=7), seed=3, optimizer=SGD()), "another network or optimizer"),
+        (BackpropTrainer(mlp(depth=2, width=8), seed=3, batch_size=16), "another network"),
+        (BackpropTrainer(mlp(depth=1, width=7), seed=3, batch_size=16), "another network or optimizer"),
+        (BackpropTrainer(mlp(depth=2, width=7), seed=3, batch_size=16, optimizer=SGD()), "trained with optimizer=Adam"),
+        (BackpropTrainer(mlp(depth=2, width=7), seed=3, batch_size=20), "trained with batch_size=16"),
         (BackpropTrainer(mlp(depth=2, width=7), seed=4), "seed 3"),
         (BackpropTrainer(mlp(depth=2, width=7), seed=3, dtype="float64"), "dtype 'float32'"),
         (ForwardForwardTrainer(mlp(depth=2, width=7), seed=3), "family 'backprop'"),
@@ -104,3 +105,23 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
         TRAINERS["backprop"]().load(tmp_path / "nan")
     with pytest.raises(UsageError, match="has done 1 of 1 epochs"):
         trainer.fit(toy(), epochs=1)
+
+
+@pytest.mark.parametrize("name", ["backprop", "forward_forward"])
+def test_memory_peaks_survive_a_resume(name: str, tmp_path: Path) -> None:
+    """The last batch is short, so a resumed process alone would see smaller peaks."""
+    whole = TRAINERS[name]()
+    list(whole.fit(toy(), epochs=1))
+
+    def save_and_stop(trainer: Trainer) -> None:
+        if trainer.progress.step == 3:
+            trainer.save(tmp_path / "t")
+            raise Stop
+
+    with pytest.raises(Stop):
+        list(TRAINERS[name]().fit(toy(), epochs=1, on_step=save_and_stop))
+    resumed = TRAINERS[name]().load(tmp_path / "t")
+    list(resumed.fit(toy(), epochs=1))
+    assert resumed.memory() == whole.memory()
+    with pytest.raises(UsageError, match="middle of an epoch over 60 rows"):
+        TRAINERS[name]().load(tmp_path / "t").fit(toy(40), epochs=1)
