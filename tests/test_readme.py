@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,9 @@ def test_every_python_block_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr("lab.data.load_dataset", few)
     monkeypatch.chdir(tmp_path)
     code = "\n".join(blocks).replace("cv=3", "cv=2")
-    exec(compile(code, str(README), "exec"), {"__name__": "readme"})  # noqa: S102
+    module = types.ModuleType("readme")
+    monkeypatch.setitem(sys.modules, "readme", module)  # dataclasses look their module up
+    exec(compile(code, str(README), "exec"), vars(module))  # noqa: S102
     assert (tmp_path / "three-blocks.safetensors").stat().st_size > 1_000_000
 
 

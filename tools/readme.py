@@ -24,7 +24,7 @@ SECTIONS = {
     ),
     "ff_3x1000": (
         "reports/ff_3x1000/runs",
-        ("trainer", "seeds", "test error", "accuracy by goodness", "accuracy by softmax head", "training time"),
+        ("trainer", "seeds", "test error", "accuracy by goodness", "accuracy by softmax head"),
     ),
 }  # fmt: skip
 
