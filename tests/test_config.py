@@ -185,7 +185,7 @@ def test_the_users_own_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_section_that_the_trainer_does_not_take_is_checked_all_the_same() -> None:
-    with pytest.raises(UsageError, match="readout.head"):
+    with pytest.raises(UsageError, match=r"readout\.head"):
         parse({**RAW, "readout": {"name": "ff", "head": "banana"}})
     assert parse({**RAW, "readout": {"name": "ff"}}).readout is None
 
