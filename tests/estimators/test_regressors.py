@@ -19,7 +19,7 @@ BOTH = pytest.mark.parametrize("kind", [BackpropRegressor, ForwardForwardRegress
 def test_diabetes_by_default(kind: Any) -> None:
     x, y = load_diabetes(return_X_y=True)
     folds = KFold(5, shuffle=True, random_state=0)
-    assert cross_val_score(kind(random_state=0), x, y, cv=folds).mean() > 0.4  # least squares has 0.48
+    assert cross_val_score(kind(random_state=0), x, y, cv=folds).mean() > 0.4  # least squares has 0.49
 
 
 @pytest.mark.parametrize(("kind", "least"), [(BackpropRegressor, 0.75), (ForwardForwardRegressor, 0.5)])
