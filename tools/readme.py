@@ -36,7 +36,9 @@ def section(name: str) -> str:
         return ""
     records = load_records(ROOT / folder)
     table = folded(summary(records))
-    sentences = [f"{comparison.sentence}\n" for comparison in compare(records)]
+    # one seed has no interval, and a single run's time says little: its sentence is left to the report
+    several = records.counted["seed"].nunique() > 1
+    sentences = [f"{comparison.sentence}\n" for comparison in compare(records)] if several else []
     return "\n".join([*sentences, markdown(table, columns)])
 
 
