@@ -6,6 +6,7 @@ the method it replaces. Outputs and temporaries of size come from `empty`, so th
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from types import ModuleType
 from typing import Any, Literal, TypeAlias, overload
 
@@ -21,7 +22,7 @@ Shape: TypeAlias = tuple[int, ...]
 Kernels: TypeAlias = Literal["auto", "numba", "numpy"]
 
 
-class Backend:
+class Backend(ABC):
     """Arrays of one floating type on one device, and the operations on them."""
 
     name: str
@@ -33,9 +34,9 @@ class Backend:
         self.dtype = np.dtype(dtype)
 
     # -- memory --------------------------------------------------------------------------------------------------
+    @abstractmethod
     def empty(self, shape: Shape, dtype: npt.DTypeLike | None = None, kind: str | None = None) -> Array:
         """An uninitialised array of `dtype` (the backend's unless told), counted under `kind`."""
-        raise NotImplementedError
 
     def zeros(self, shape: Shape, dtype: npt.DTypeLike | None = None, kind: str | None = None) -> Array:
         """Like `empty`, filled with zeros."""
@@ -50,17 +51,19 @@ class Backend:
         out[...] = self.xp.asarray(host)
         return out
 
+    @abstractmethod
     def resident(self, x: Array) -> Array:
         """The data set's array where gathers read it: itself on the CPU, an uploaded copy on a GPU."""
-        raise NotImplementedError
 
+    @abstractmethod
     def to_host(self, x: Array) -> Array:
         """`x` as a numpy array."""
-        raise NotImplementedError
 
+    @abstractmethod
     def synchronize(self) -> None:
         """Wait until all work given to the device is done (nothing to do on the CPU)."""
 
+    @abstractmethod
     def trim(self) -> None:
         """Give memory that waits for reuse back to the system."""
 

@@ -37,17 +37,19 @@ class CupyBackend(Backend):
 
     def empty(self, shape: Shape, dtype: npt.DTypeLike | None = None, kind: str | None = None) -> Array:
         self._hook.kind = self.usage.kind_of(kind)
-        out = self.xp.empty(shape, self.dtype if dtype is None else dtype)
+        out: Array = self.xp.empty(shape, self.dtype if dtype is None else dtype)
         self._hook.kind = "workspace"
-        return out  # type: ignore[no-any-return]
+        return out
 
     def resident(self, x: Array) -> Array:
-        out: Any = self.empty(x.shape, x.dtype, kind="data")
-        out.set(np.ascontiguousarray(x))
-        return out  # type: ignore[no-any-return]
+        out = self.empty(x.shape, x.dtype, kind="data")
+        on_device: Any = out  # cupy's arrays have `set`, which numpy's type does not know
+        on_device.set(np.ascontiguousarray(x))
+        return out
 
     def to_host(self, x: Array) -> Array:
-        return self.xp.asnumpy(x)  # type: ignore[no-any-return]
+        host: Array = self.xp.asnumpy(x)
+        return host
 
     def synchronize(self) -> None:
         self.xp.cuda.get_current_stream().synchronize()
@@ -63,7 +65,7 @@ def _counting_hook(usage: Usage) -> Any:
     """
     from cupy.cuda.memory_hook import MemoryHook
 
-    class Counter(MemoryHook):  # type: ignore[misc]
+    class Counter(MemoryHook):  # type: ignore[misc]  # cupy has no type hints
         name = f"lab-usage-{id(usage)}"  # cupy refuses two hooks of one name
         kind = "workspace"
 

@@ -54,6 +54,9 @@ class NumpyBackend(Backend):
     def to_host(self, x: Array) -> Array:
         return x
 
+    def synchronize(self) -> None:
+        """Nothing to wait for: numpy returns when it is done."""
+
     def trim(self) -> None:
         self.pool.trim()
 
