@@ -16,7 +16,7 @@ LabelMode = Literal["pixels", "features"]
 class LabelInput:
     """Writes a label distribution d (N, K), one-hot for a definite label, 1/K each for the neutral one, into rows x.
 
-    pixels    the first K numbers of the row become scale d: a black border has room for it (Hinton 2022, section 3.3)
+    pixels    the first K numbers of the row become scale d: a black border has room for it (Hinton 2022)
     features  K numbers, scale d, are appended to the row, which is flattened: nothing of x is overwritten
     """
 

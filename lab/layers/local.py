@@ -23,7 +23,7 @@ class LocallyConnected2D(Layer):
     (p, q) sees of each image, y[:,:,p,q] = X[p,q] W[p,q] + b: a product for each position, all in one batched matmul.
     Backward: dW[p,q] = X[p,q]^T dy[:,:,p,q], db = sum over n of dy, dX[p,q] = dy[:,:,p,q] W[p,q]^T, and dx[n,c,u,v]
     sums dX over the windows that see the pixel. The cache is x alone: X is made again, some rows of windows at a time.
-    Fields without weight sharing are the paper's for images without a label in them (Hinton 2022, section 3.2).
+    Fields without weight sharing are the paper's for images without a label in them (Hinton 2022).
     """
 
     def __init__(

@@ -17,7 +17,7 @@ class LengthNorm(Layer):
     """y = r x, r = 1 / (tiny + sqrt(mean of x^2)) over `axes` (all but the batch axis unless told; 1 is the first).
 
     Direction is kept and length is not, so the sum of squares of a block cannot be read from its normalised output
-    (Hinton 2022, section 2.1). Not LayerNorm: that one subtracts the mean too. Rows of zeros stay zeros.
+    (Hinton 2022). Not LayerNorm: that one subtracts the mean too. Rows of zeros stay zeros.
     Backward: dx = r (dy - y mean(dy y)).
     """
 

@@ -16,7 +16,7 @@ from lab.schema import check
 @register("objective", "goodness")
 @dataclass(frozen=True)
 class Goodness:
-    """Positive rows are to have more goodness g than a threshold, negative rows less (Hinton 2022, section 2).
+    """Positive rows are to have more goodness g than a threshold, negative rows less (Hinton 2022).
 
         g = sum_j h_j^2   (of = squares) or sum_j h_j (of = activity), divided by the width n where reduce = mean
         p = sigmoid(s (g - theta) / T)         s = 1 for aim = maximise, -1 for minimise
@@ -30,7 +30,7 @@ class Goodness:
     peer         strength of peer normalisation: peer (mean_j(m_j) - m_j) / N is added to the ascent direction of every
                  positive row's pre-activation, not gated by the activation; m_j is a running mean of unit j's activity
                  over positive rows, m <- peer_momentum m + (1 - peer_momentum) batch mean, from 0.5, updated before
-                 use. It keeps units from dying and from being always on (Hinton 2022, section 3.2, footnote; the form
+                 use. It keeps units from dying and from being always on (Hinton 2022; the form
                  is that of the author's program). It is a direction, not the gradient of a loss, and not in L.
     """
 

@@ -11,7 +11,7 @@ Negatives = Literal["hard", "uniform", "fixed"]
 
 
 def hard(xp: ModuleType, probabilities: Array, target: Array, uniforms: Array) -> Array:
-    """Wrong labels (N,) drawn from the network's own beliefs, the true class masked (Hinton 2022, section 3.3).
+    """Wrong labels (N,) drawn from the network's own beliefs, the true class masked (Hinton 2022).
 
     probabilities (N, K), target (N,), uniforms (N,) in [0, 1): the first class whose cumulative share exceeds the
     uniform. Where all belief is in the true class, the wrong ones are equally likely.
