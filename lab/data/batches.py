@@ -1,10 +1,13 @@
-"""The order in which an epoch visits the rows."""
+"""The order in which an epoch visits the rows, and its batches."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.backend import Array, Backend
 from lab.random import generator
 
 
@@ -15,3 +18,24 @@ def epoch_permutation(n: int, seed: int, epoch: int) -> NDArray[np.int64]:
     see the same rows in the same steps.
     """
     return generator(seed, "shuffle", epoch).permutation(n)
+
+
+class Batches:
+    """An epoch's batches by number, in any order and as often as asked: each is gathered anew.
+
+    x, y and `order` lie where `ops` gathers from; rows are read times `scale`. The last batch may be short.
+    """
+
+    def __init__(self, ops: Backend, x: Array, y: Array, order: Array, size: int, scale: float) -> None:
+        self._ops, self._x, self._y, self._order, self._size, self._scale = ops, x, y, order, size, scale
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._order) / self._size)
+
+    def __getitem__(self, step: int) -> tuple[Array, Array, Array]:
+        """Rows (N, *shape), their targets (N, ...), and their places in the data (N,)."""
+        if not 0 <= step < len(self):
+            raise IndexError(step)
+        index = self._order[step * self._size : (step + 1) * self._size]
+        with self._ops.usage.during("batch", "data"):
+            return self._ops.gather(self._x, index, self._scale), self._y[index], index

@@ -19,7 +19,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from lab.backend import Array, Backend, Kernels, Shape
-from lab.data.batches import epoch_permutation
+from lab.data.batches import Batches, epoch_permutation
 from lab.data.dataset import Split
 from lab.errors import Diverged, UsageError
 from lab.layers import Ctx, Noise
@@ -158,26 +158,15 @@ class Trainer:
     ) -> Iterator[EpochRecord]:
         ops, progress = self.ops, self.progress
         x, y = ops.resident(train.x), ops.resident(train.y)
-        steps = math.ceil(len(train) / self.batch_size)
         while progress.epoch < epochs:
             epoch = progress.epoch + 1
             order = ops.resident(epoch_permutation(len(train), self.seed, epoch))
+            batches = Batches(ops, x, y, order, self.batch_size, train.scale)
             rate = gain(self.optimizer.schedule, epoch, epochs)
             self._start_epoch(epoch, epochs, len(train))
             ops.usage.reset_peak()
             with self._limited():
-                for step in range(progress.batch, steps):
-                    began = perf_counter()
-                    index = order[step * self.batch_size : (step + 1) * self.batch_size]
-                    with ops.usage.during("batch", "data"):
-                        images, target = ops.gather(x, index, train.scale), y[index]
-                    ctx = Ctx(ops, Noise(self.seed, progress.step), train=True, keep=True)
-                    seen = self._step(images, target, index, step, rate, ctx)
-                    progress.add(seen, len(images))
-                    del images, target, index
-                    progress.seconds += perf_counter() - began
-                    if on_step is not None:
-                        on_step(self)
+                self._train_epoch(batches, rate, on_step)
             ops.synchronize()
             progress.note_memory(ops.usage)
             began = perf_counter()
@@ -188,6 +177,23 @@ class Trainer:
             )
             self._check_finite(record.train_loss, "the epoch")
             yield record
+
+    def _train_epoch(self, batches: Batches, rate: float, on_step: Callable[[Self], None] | None) -> None:
+        """All steps of the epoch under way that are not made yet; `rate` multiplies learning rates."""
+        progress = self.progress
+        for step in range(progress.batch, len(batches)):
+            began = perf_counter()
+            images, target, index = batches[step]
+            seen = self._step(images, target, index, step, rate, self._ctx(progress.step))
+            progress.add(seen, len(images))
+            del images, target, index
+            progress.seconds += perf_counter() - began
+            if on_step is not None:
+                on_step(self)
+
+    def _ctx(self, step: int) -> Ctx:
+        """How the passes of an update run: `step` counts updates since the start and names their noise."""
+        return Ctx(self.ops, Noise(self.seed, step), train=True, keep=True)
 
     def _check_epochs(self, epochs: int) -> None:
         """Raise UsageError where so many epochs cannot be made."""
