@@ -28,7 +28,7 @@ _HOMES = {
         "ForwardForwardRegressor",
     ),
     "lab.networks": ("Block", "Network", "Source", "linear", "mlp"),
-    "lab.objectives": ("CrossEntropy", "Goodness", "SquaredError"),
+    "lab.objectives": ("BinaryCrossEntropy", "CrossEntropy", "Goodness", "Hinge", "SquaredError"),
     "lab.optimizers": ("SGD", "Adam"),
     "lab.registry": ("register",),
     "lab.trainers": ("BackpropTrainer", "EpochRecord", "ForwardForwardTrainer", "Readout", "Trainer"),
@@ -52,8 +52,10 @@ if TYPE_CHECKING:
     from lab.networks import Source as Source
     from lab.networks import linear as linear
     from lab.networks import mlp as mlp
+    from lab.objectives import BinaryCrossEntropy as BinaryCrossEntropy
     from lab.objectives import CrossEntropy as CrossEntropy
     from lab.objectives import Goodness as Goodness
+    from lab.objectives import Hinge as Hinge
     from lab.objectives import SquaredError as SquaredError
     from lab.optimizers import SGD as SGD
     from lab.optimizers import Adam as Adam

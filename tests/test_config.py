@@ -148,7 +148,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"imports": "x"}, "a list of texts"),
     (
         {"objective": {"name": "goodness"}},
-        "objective=goodness does not suit trainer=backprop; valid: cross_entropy, squared_error",
+        "objective=goodness does not suit trainer=backprop; valid: binary_cross_entropy, cross_entropy, hinge, "
+        "squared_error",
     ),
     (
         {"trainer": {"name": "forward_forward", "epochs": 1}},

@@ -6,10 +6,18 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from lab.backend import Array, Backend, Shape
+from lab.errors import UsageError
 
 
 class Loss(Protocol):
     """A loss of the network's output, for trainers that send one error through all blocks."""
+
+    def outputs(self, task: str, n: int) -> int:
+        """How many outputs K a network needs for `n` classes, or target columns where `task` is "regression".
+
+        Raises UsageError where the loss cannot do that task.
+        """
+        ...
 
     def __call__(self, output: Array, target: Array, ops: Backend) -> tuple[Array, Array]:
         """The mean loss over rows (0-d), and its gradient with respect to `output` (N, K); 0 for no rows."""
@@ -18,6 +26,13 @@ class Loss(Protocol):
     def probabilities(self, output: Array, ops: Backend) -> Array:
         """Class probabilities (N, K) for outputs (N, K)."""
         ...
+
+
+def require_labels(name: str, task: str, n: int) -> int:
+    """`n`, an output for each class; raises UsageError where the objective `name` is given numbers to predict."""
+    if task != "classification":
+        raise UsageError(f"objective={name} needs class labels, but y holds numbers; use squared_error")
+    return n
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Losses of a network's output: cross-entropy and squared error."""
+"""Losses of a network's output: cross-entropy and squared error; others have files of their own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lab.backend import Array, Backend
 from lab.layers import Ctx, Softmax
+from lab.objectives.base import require_labels
 from lab.registry import register
 
 
@@ -16,6 +17,9 @@ class CrossEntropy:
 
     Computed from o minus its row maximum, so that no exponential overflows.
     """
+
+    def outputs(self, task: str, n: int) -> int:
+        return require_labels("cross_entropy", task, n)
 
     def __call__(self, output: Array, target: Array, ops: Backend) -> tuple[Array, Array]:
         xp, n = ops.xp, max(1, len(output))
@@ -39,6 +43,9 @@ class SquaredError:
     Targets t are (N,) or (N, K) numbers, or integer labels (N,), which stand for their one-hot rows; as class
     probabilities the outputs are clipped to be positive and scaled to sum to 1.
     """
+
+    def outputs(self, task: str, n: int) -> int:
+        return n
 
     def __call__(self, output: Array, target: Array, ops: Backend) -> tuple[Array, Array]:
         xp, n = ops.xp, max(1, len(output))

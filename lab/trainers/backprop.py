@@ -23,7 +23,8 @@ from lab.trainers.base import Trainer
 class BackpropTrainer(Trainer):
     """Forward through all blocks, loss, backward through all blocks, one optimizer step (Rumelhart et al. 1986).
 
-    objective  a loss of the output: cross_entropy (default for labels) or squared_error (default for numbers)
+    objective  a loss of the output: CrossEntropy (default for labels), BinaryCrossEntropy (two classes, one output),
+               Hinge, SquaredError (default for numbers)
     label      none: rows as they are; neutral: with the label that says nothing in them, the very tensor that a
                forward-forward network reads
     update     after: all gradients are computed, then applied; during: each block is updated as the backward pass
@@ -85,11 +86,13 @@ class BackpropTrainer(Trainer):
         return self.label == "neutral"
 
     def _check_task(self) -> None:
-        if self.task == "regression" and isinstance(self.objective, CrossEntropy):
-            raise UsageError("objective=cross_entropy needs class labels, but y holds numbers; use squared_error")
         if self.task == "regression" and self.label == "neutral":
             raise UsageError("label=neutral needs class labels, but y holds numbers; use label=none")
         self.loss: Loss = self.objective or (CrossEntropy() if self.task == "classification" else SquaredError())
+        self._head_outputs()
+
+    def _head_outputs(self) -> int:
+        return self.loss.outputs(self.task, self.n_outputs)
 
     def _start(self) -> None:
         self._units: dict[str, dict[str, Array]] = {"head": self.network.head.params} | {
@@ -188,7 +191,9 @@ class BackpropTrainer(Trainer):
             output, _ = forward(self.network, self._presented(images), Ctx(self.ops))
             loss += float(self.loss(output, target, self.ops)[0]) * len(images)
             if self.task == "classification":
-                right += int((output.argmax(axis=1) == target).sum())
+                # a single output is the log odds of the second class
+                chosen = output.argmax(axis=1) if output.shape[1] > 1 else output[:, 0] > 0
+                right += int((chosen == target).sum())
             else:
                 squares += float(((output[:, 0] - target) ** 2).sum())
         n = max(1, len(split))

@@ -95,7 +95,7 @@ class Trainer:
         if isinstance(description, Network):
             self.network = description
         else:
-            self.network = description.make(self.in_shape, n_outputs, self.defaults)
+            self.network = description.make(self.in_shape, self._head_outputs(), self.defaults)
         with self.ops.usage.during("set-up", "weights"):
             self.network.build(self.in_shape, n_outputs, self.ops, self.seed, labelled=self._labelled())
             self._start()
@@ -104,6 +104,10 @@ class Trainer:
     def _labelled(self) -> bool:
         """Whether the network's input carries a label."""
         raise NotImplementedError
+
+    def _head_outputs(self) -> int:
+        """How many outputs the network's head is to have."""
+        return self.n_outputs
 
     def _check_task(self) -> None:
         """Raise UsageError where the trainer or its objective cannot do `self.task`."""

@@ -11,7 +11,7 @@ from lab.data.dataset import Split
 from lab.errors import Diverged, UsageError
 from lab.layers import Ctx, Dense, Identity, Sequential, Tanh
 from lab.networks import Block, Network, Source, linear, mlp
-from lab.objectives import CrossEntropy, SquaredError
+from lab.objectives import BinaryCrossEntropy, CrossEntropy, Hinge, SquaredError
 from lab.optimizers import SGD, Adam
 from lab.trainers import BackpropTrainer
 from tests.layers.gradcheck import assert_close, numeric_gradient
@@ -63,7 +63,7 @@ def test_its_updates_read_what_lies_above() -> None:
     assert (results[0] != results[1]).any()
 
 
-@pytest.mark.parametrize("objective", [CrossEntropy(), SquaredError()])
+@pytest.mark.parametrize("objective", [CrossEntropy(), Hinge(), SquaredError()])
 @pytest.mark.parametrize("optimizer", [Adam(0.01), SGD(0.1, 0.9, l2=1e-4, l1=1e-5, schedule="cosine")])
 def test_classes(objective: Any, optimizer: Any) -> None:
     trainer = BackpropTrainer(mlp(depth=2, width=30), objective=objective, optimizer=optimizer, batch_size=20)
@@ -91,7 +91,28 @@ def test_linear_regression_reaches_the_least_squares_solution() -> None:
     np.testing.assert_allclose(trainer.predict(x), design @ best, rtol=1e-5)
 
 
+def test_one_output_is_logistic_regression() -> None:
+    """Its weights, penalty and all, are those that scikit-learn finds by another method."""
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((200, 3))
+    y = (x @ [2.0, -1.0, 0.0] + rng.logistic(size=200) > 0.5).astype(np.int64)
+    options = {"objective": BinaryCrossEntropy(), "dtype": "float64", "batch_size": 200}
+    trainer = BackpropTrainer(linear(), optimizer=SGD(1.0, 0.9, l2=0.01, schedule="cooldown"), **options)
+    list(trainer.fit(Split(x, y), epochs=300))
+    other = LogisticRegression(C=1 / (200 * 0.01), tol=1e-10).fit(x, y)
+    np.testing.assert_allclose(trainer.state()["weights/head.1.W"], other.coef_.T, rtol=1e-5)
+    np.testing.assert_allclose(trainer.predict_proba(x), other.predict_proba(x), rtol=1e-5)
+    found = trainer.evaluate(Split(x, y))
+    assert found["accuracy"] == other.score(x, y) == (trainer.predict(x) == y).mean()
+    p = other.predict_proba(x)[np.arange(200), y]
+    assert found["loss"] == pytest.approx(-np.log(p).mean(), rel=1e-5)
+
+
 def test_misfits_are_said_before_any_work() -> None:
+    with pytest.raises(UsageError, match="two classes, labels 0 and 1, but there are 3 classes; use cross_entropy"):
+        BackpropTrainer(linear(), objective=BinaryCrossEntropy()).fit(toy(), epochs=1)
     numbers = Split(np.zeros((4, 3)), np.zeros(4))
     with pytest.raises(UsageError, match="squared_error"):
         BackpropTrainer(mlp(), objective=CrossEntropy()).fit(numbers, epochs=1)
