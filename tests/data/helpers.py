@@ -7,6 +7,8 @@ import hashlib
 import io
 import struct
 import tarfile
+import warnings
+import zipfile
 
 import numpy as np
 
@@ -47,3 +49,13 @@ def deb_bytes(data_tar: bytes, suffix: str = ".xz") -> bytes:
             f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(body):<10}`\n".encode() + body + b"\n" * (len(body) % 2)
         )
     return result
+
+
+def zip_bytes(members: dict[str, bytes] | list[tuple[str, bytes]], packed: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """Return a .zip archive without a clock in it; a list may name a member twice."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, data in members.items() if isinstance(members, dict) else members:
+            archive.writestr(zipfile.ZipInfo(name), data, packed)
+    return buffer.getvalue()

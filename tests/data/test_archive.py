@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import tarfile
 import tracemalloc
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.data import archive
-from lab.data.archive import deb_members, tgz_members
+from lab.data.archive import deb_members, tgz_members, zip_members
 from lab.errors import DataError
-from tests.data.helpers import deb_bytes, tar_bytes
+from tests.data.helpers import deb_bytes, tar_bytes, zip_bytes
 
+READERS = {"tgz": tgz_members, "deb": deb_members, "zip": zip_members}
 FILES = {"usr/a.bin": b"a" * 70_000, "usr/b.bin": b"", "usr/c.bin": b"other"}
 
 
@@ -27,6 +29,31 @@ def test_wanted_members_of_a_tgz(tmp_path: Path, prefix: str) -> None:
     path = write(tmp_path / "a.tgz", tar_bytes({prefix + name: data for name, data in FILES.items()}, "w:gz"))
     found = list(tgz_members(path, {"usr/b.bin": 0, "usr/a.bin": 70_000}))
     assert found == [("usr/a.bin", FILES["usr/a.bin"]), ("usr/b.bin", b"")]
+
+
+@pytest.mark.parametrize("packed", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_wanted_members_of_a_zip(tmp_path: Path, packed: int) -> None:
+    path = write(tmp_path / "a.whl", zip_bytes(FILES, packed))
+    assert list(zip_members(path, {"usr/b.bin": 0, "usr/a.bin": 70_000})) == list(FILES.items())[:2]
+
+
+def test_members_of_a_zip_that_are_refused(tmp_path: Path) -> None:
+    long = zip_bytes({"usr/a.bin": b"123456"})
+    entry = long.index(b"PK\1\2")
+    lying, locked = bytearray(long), bytearray(long)
+    lying[entry + 24] = 5  # the size when unpacked
+    locked[entry + 8] |= 1
+    for data, message in (
+        (zip_bytes({"other": b""}), r"a\.whl does not hold usr/a\.bin"),
+        (zip_bytes([("usr/a.bin", b"1"), ("usr/a.bin", b"1")]), r"a\.whl holds usr/a\.bin twice"),
+        (long, r"a\.whl: usr/a\.bin is no plain file of at most 5 bytes"),
+        (bytes(lying), r"a\.whl is damaged \(Bad CRC-32"),
+        (zip_bytes({"usr/a.bin": b"1"}, zipfile.ZIP_BZIP2), "encrypted or packed unusually"),
+        (bytes(locked), "encrypted or packed unusually"),
+        (b"no archive", r"a\.whl is damaged \(File is not a zip file\)"),
+    ):
+        with pytest.raises(DataError, match=message):
+            list(zip_members(write(tmp_path / "a.whl", data), {"usr/a.bin": 5}))
 
 
 @pytest.mark.parametrize(("suffix", "mode"), [(".xz", "w:xz"), (".gz", "w:gz")])
@@ -131,11 +158,12 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {
         "tgz": write(folder / "a.tgz", tar_bytes(files, "w:gz")),
         "deb": write(folder / "a.deb", deb_bytes(tar_bytes(files, "w:xz"))),
+        "zip": write(folder / "a.zip", zip_bytes(files)),
     }
 
 
 @given(
-    kind=st.sampled_from(["tgz", "deb"]),
+    kind=st.sampled_from(sorted(READERS)),
     changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=3),
     keep=st.floats(0, 1),
 )
@@ -147,9 +175,8 @@ def test_altered_or_cut_archives_never_end_in_another_error(
     for where, mask in changes:
         data[int(where * len(data))] ^= mask
     path = write(sound[kind].with_name(f"altered.{kind}"), data[: round(keep * len(data))])
-    reader = tgz_members if kind == "tgz" else deb_members
     try:
-        found = list(reader(path, {"usr/a.bin": 5120, "usr/b.bin": 1}))
+        found = list(READERS[kind](path, {"usr/a.bin": 5120, "usr/b.bin": 1}))
     except DataError as error:
         message = str(error)
     else:

