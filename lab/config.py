@@ -45,6 +45,9 @@ _TOP = {
     "progress": Option("progress", bool, True),
     "timeout": Option("timeout", float | None, None),
     "imports": Option("imports", list[str], []),
+    "allow_env_change": Option("allow_env_change", bool, False),
+    "rerun": Option("rerun", Literal["stale"] | None, None),
+    "retries": Option("retries", int, 3),
 }
 _SECTIONS = ("data", "model", "trainer", "optimizer", "objective", "readout", "backend")
 
@@ -54,7 +57,8 @@ class RunConfig:
     """One run, checked: every section holds all of its options, `name` first, in normal form.
 
     optimizer, objective and readout are None where the trainer takes none, or where its default is meant.
-    runs, name, progress and timeout (seconds) say where and how, and do not change a result.
+    What says where and how, and does not change a result: runs, name, progress, timeout (seconds), allow_env_change
+    (go on from a checkpoint of another build), rerun ("stale": make runs of another code version anew), retries.
     """
 
     seed: int
@@ -70,6 +74,9 @@ class RunConfig:
     progress: bool = True
     timeout: float | None = None
     imports: tuple[str, ...] = field(default=())
+    allow_env_change: bool = False
+    rerun: Literal["stale"] | None = None
+    retries: int = 3
 
     def resolved(self) -> dict[str, Any]:
         """What affects the result: the config that a record holds and the run's id is made from.
@@ -85,7 +92,7 @@ class RunConfig:
 
     def how(self) -> dict[str, Any]:
         """What does not affect the result."""
-        rest = {key: getattr(self, key) for key in ("runs", "name", "progress", "timeout")}
+        rest = {key: getattr(self, key) for key in _TOP if key not in ("seed", "imports")}
         return {**rest, "imports": list(self.imports)}
 
     @property
@@ -109,6 +116,8 @@ def parse(raw: Mapping[str, Any]) -> RunConfig:
         raise UsageError(f"seed={found['seed']} is out of range; give a whole number from 0 to {2**32 - 1}")
     if found["timeout"] is not None and found["timeout"] <= 0:
         raise UsageError(f"timeout={found['timeout']:g} is no time; give seconds above 0, or null for none")
+    if not 0 <= found["retries"] <= 3:
+        raise UsageError(f"retries={found['retries']} is out of range; give 0 to 3 tries more for a killed run")
     if not found["runs"].strip():
         raise UsageError("runs is empty; name the folder that runs are kept in, such as runs=runs")
     _import(found["imports"])

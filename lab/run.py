@@ -5,22 +5,23 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lab import __version__
+from lab.checkpoints import Checkpoints
 from lab.config import RunConfig, build
 from lab.data import load_dataset
-from lab.errors import Busy, DataError, Diverged, LabError, UsageError
+from lab.errors import Busy, DataError, Diverged, LabError
+from lab.measure.build import build as build_of
+from lab.measure.build import code_version
 from lab.measure.clock import Stopwatch
 from lab.measure.energy import EnergyMeter
 from lab.measure.environment import environment
 from lab.measure.memory import process_peak
-from lab.record import storage
 from lab.record.keeper import Keeper
 from lab.record.record import RunRecord, run_id
 
@@ -44,7 +45,7 @@ def run(
     """Load, build, train with a look at the validation rows each epoch, open the test rows once, and record it all.
 
     named       the run's id as whoever asked for it found it: the data must still be the same
-    checkpoint  where state is kept; one that is there is resumed from, bit for bit
+    checkpoint  where state is kept, others beside it; what is there is resumed from, bit for bit
     tell        is given what happens as it happens: {"event": "start" | "step" | "epoch", ...}
     stopped     asked after each step; once true, a checkpoint is written and Busy raised
 
@@ -55,17 +56,19 @@ def run(
     started = datetime.now(UTC)
     if data is None:
         data = load_dataset(config.data["name"], valid=config.data["valid"], limit=config.data["limit"])
-    record = RunRecord(run_id(config.resolved(), data.digest), config.resolved(), code_version=__version__)
+    record = RunRecord(run_id(config.resolved(), data.digest), config.resolved(), code_version=code_version())
     if named not in (None, record.run_id):
         raise DataError(f"the data of {config.data['name']} changed since this run was asked for; ask for it again")
     record.data = _data_facts(data)
     trainer, notes = build(config), list[str]()
     try:
-        trainer = _ready(trainer, config, data, checkpoint, notes)
+        facts = _environment(config, trainer)
+        checkpoints = Checkpoints(checkpoint, record.run_id, data, build_of(facts), config.allow_env_change)
+        trainer = checkpoints.resume(lambda: build(config), notes)
         record.family, record.network, record.cost = trainer.family, trainer.describe(), trainer.cost()
         watch.resume(_seconds_of(trainer))
         meter.start()
-        for epoch in _epochs(trainer, config, data, checkpoint, tell, stopped, notes):
+        for epoch in _epochs(trainer, config, data, checkpoints, tell, stopped, notes):
             watch.add("train", epoch.train_seconds)
             watch.add("evaluate", epoch.evaluate_seconds)
             meter.sample()
@@ -89,27 +92,11 @@ def run(
     return record
 
 
-def _ready(trainer: Trainer, config: RunConfig, data: Dataset, checkpoint: Path | None, notes: list[str]) -> Trainer:
-    """The trainer as its checkpoint left it, or with new parameters; a checkpoint of no use is set aside."""
-    if checkpoint is not None and checkpoint.exists():
-        try:
-            trainer.load(checkpoint)
-            done = trainer.progress
-            notes.append(f"resumed after epoch {done.epoch} of {config.epochs}, step {done.step}")
-            return trainer
-        except (DataError, UsageError) as error:
-            aside = checkpoint.with_name(f"{checkpoint.name}.bad")
-            storage.rename(checkpoint, aside)
-            notes.append(f"started anew, since {error} (kept as {aside.name})")
-            trainer = build(config)
-    return trainer.build(data.shape, data.n_classes or 1, data.task, data.train.scale)
-
-
 def _epochs(
     trainer: Trainer,
     config: RunConfig,
     data: Dataset,
-    checkpoint: Path | None,
+    checkpoints: Checkpoints,
     tell: Tell,
     stopped: Callable[[], bool],
     notes: list[str],
@@ -119,10 +106,9 @@ def _epochs(
     if trainer.progress.epoch >= config.epochs:
         return
 
-    def save() -> None:
+    def save(valid: Mapping[str, Any] | None = None) -> None:
         _check_state(trainer)
-        if checkpoint is not None:
-            trainer.save(checkpoint)
+        checkpoints.write(trainer, valid)
 
     keeper = Keeper(save, sum(array.nbytes for array in trainer.state().values()))
     on_step = _Pulse(keeper, tell, stopped, len(data.train))
@@ -131,8 +117,8 @@ def _epochs(
         tell({"event": "epoch", "epoch": epoch.epoch, "valid": epoch.valid, "loss": epoch.train_loss})
         yield epoch
         if epoch.epoch < config.epochs:
-            keeper.offer()
-    keeper.keep()
+            keeper.offer(epoch.valid)
+    keeper.keep(epoch.valid)
 
 
 def _check_found(trainer: Trainer, found: dict[str, Any], rows: str) -> None:
@@ -180,6 +166,12 @@ def _data_facts(data: Dataset) -> dict[str, Any]:
     return {**facts, **counts, "n_classes": data.n_classes, "shape": list(data.shape)}
 
 
+def _environment(config: RunConfig, trainer: Trainer) -> dict[str, Any]:
+    ops = trainer.ops
+    device = "cpu" if ops.name == "numpy" else getattr(ops, "device", ops.name)
+    return environment(threads=config.backend["threads"], device=device, kernels=ops.kernels)
+
+
 def _measured(
     config: RunConfig, trainer: Trainer, watch: Stopwatch, meter: EnergyMeter, started: datetime, notes: list[str]
 ) -> dict[str, Any]:
@@ -191,8 +183,6 @@ def _measured(
     resumed = any(note.startswith("resumed") for note in notes)
     if resumed:
         joules, joules_missing = None, "the run was resumed, and its earlier part was not counted"
-    ops = trainer.ops
-    device = "cpu" if ops.name == "numpy" else getattr(ops, "device", ops.name)
     return {
         "seconds": watch.seconds(),
         "epochs": epochs,
@@ -203,7 +193,7 @@ def _measured(
         "energy_missing": joules_missing,
         "resumed": resumed,
         "notes": notes,
-        "environment": environment(threads=config.backend["threads"], device=device, kernels=ops.kernels),
+        "environment": _environment(config, trainer),
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

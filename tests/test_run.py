@@ -69,7 +69,9 @@ def test_a_stop_leaves_a_checkpoint_from_which_the_run_ends_equal(rows: Path, tm
     with pytest.raises(Busy, match="run it again to go on"):
         run(config, checkpoint=checkpoint, stopped=lambda: next(steps) == 8)
     again = run(config, checkpoint=checkpoint)
-    assert again.measured["resumed"] is True and again.measured["notes"] == ["resumed after epoch 1 of 3, step 9"]
+    assert again.measured["resumed"] is True and again.measured["notes"] == [
+        "resumed after epoch 1, step 9, from checkpoint.safetensors"
+    ]
     assert again.measured["energy_joules"] is None
     assert without_times(again.as_dict()) == without_times(run(config).as_dict())
 

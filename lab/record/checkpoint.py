@@ -45,11 +45,17 @@ _DTYPES = {
 _NAMES = {np.dtype(text): name for name, text in _DTYPES.items()}
 
 
-def write_checkpoint(path: str | os.PathLike[str], arrays: Mapping[str, Array], header: Mapping[str, Any]) -> None:
+def write_checkpoint(
+    path: str | os.PathLike[str],
+    arrays: Mapping[str, Array],
+    header: Mapping[str, Any],
+    keep: str | os.PathLike[str] | None = None,
+) -> None:
     """Write `arrays` and the JSON object `header` to `path` atomically, without a second copy of the arrays in memory.
 
-    Raises DataError for what the format cannot hold (an object array, a header that is no JSON), StorageError where
-    the disk refuses; a checkpoint that was there before is then intact.
+    `keep` is the name under which the checkpoint that was at `path` goes on. Raises DataError for what the format
+    cannot hold (an object array, a header that is no JSON), StorageError where the disk refuses; a checkpoint that was
+    there before is then intact.
     """
     tensors = {name: _plain(name, array) for name, array in arrays.items()}
     # Wide types first, as the format's own writer does: every tensor then starts at a multiple of its item size.
@@ -74,7 +80,7 @@ def write_checkpoint(path: str | os.PathLike[str], arrays: Mapping[str, Array], 
         for name in order:
             yield _bytes(tensors[name])
 
-    storage.write_atomic(path, pieces())
+    storage.write_atomic(path, pieces(), keep)
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -84,7 +90,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dic
     """
     source = Path(path)
     try:
-        with open(source, "rb") as file:
+        with storage.disk.open(source) as file:
             size = os.fstat(file.fileno()).st_size
             head = _read_head(file, size)
             table, header, stated = _parse_head(head[8:], size - len(head))

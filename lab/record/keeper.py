@@ -17,7 +17,7 @@ class Keeper:
 
     def __init__(
         self,
-        save: Callable[[], None],
+        save: Callable[..., None],
         size: int,
         share: float = 0.05,
         clock: Callable[[], float] = time.perf_counter,
@@ -28,17 +28,17 @@ class Keeper:
         self.spent = 0.0
         self.written = 0
 
-    def offer(self) -> bool:
-        """Save if there is time for it; whether it was done."""
+    def offer(self, *details: object) -> bool:
+        """Save if there is time for it, `save` being given the details; whether it was done."""
         if self.spent + self._expected > self._share * (self._clock() - self._started):
             return False
-        self.keep()
+        self.keep(*details)
         return True
 
-    def keep(self) -> None:
+    def keep(self, *details: object) -> None:
         """Save now."""
         began = self._clock()
-        self._save()
+        self._save(*details)
         self._expected = self._clock() - began
         self.spent += self._expected
         self.written += 1

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 from lab.errors import DataError, StorageError
 
@@ -18,6 +18,7 @@ Buffer: TypeAlias = bytes | bytearray | memoryview
 TEMPORARY = ".tmp"  # what an interrupted write leaves behind ends so
 _PIECE = 1 << 24  # bytes a single write call gets: large enough to be fast, small enough to be interrupted
 _DEPTH = 64  # nesting a JSON file may have
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
 class Disk:
@@ -37,6 +38,9 @@ class Disk:
 
     def replace(self, source: Path, target: Path) -> None:
         os.replace(source, target)
+
+    def link(self, source: Path, target: Path) -> None:
+        os.link(source, target)
 
     def fsync_folder(self, folder: Path) -> None:
         if os.name == "nt":  # a folder cannot be opened there; the rename itself is durable
@@ -60,16 +64,22 @@ class Disk:
         with open(path, "rb") as file:
             return file.read(limit)
 
+    def open(self, path: Path) -> BinaryIO:
+        return open(path, "rb")
+
 
 disk = Disk()
 
 
-def write_atomic(path: str | os.PathLike[str], data: Buffer | Iterable[Buffer]) -> None:
+def write_atomic(
+    path: str | os.PathLike[str], data: Buffer | Iterable[Buffer], keep: str | os.PathLike[str] | None = None
+) -> None:
     """Write `data` (or its pieces, one after another) so that `path` holds the old contents or the new, never both.
 
     A temporary file in the same folder is written, fsynced and renamed, then the folder is fsynced: after a return the
-    contents survive a power loss. Raises StorageError where any of it fails; the temporary is then removed and what
-    `path` held before is intact.
+    contents survive a power loss. `keep` is the name that what `path` held before goes on under; it is given when the
+    new contents are safe already. Raises StorageError where any of it fails; the temporary is then removed and what
+    `path` held before is intact, under one of its two names.
     """
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}{TEMPORARY}")
@@ -83,6 +93,8 @@ def write_atomic(path: str | os.PathLike[str], data: Buffer | Iterable[Buffer]) 
                 disk.fsync(descriptor)
             finally:
                 disk.close(descriptor)
+            if keep is not None and target.exists():
+                disk.replace(target, Path(keep))
             disk.replace(temporary, target)
             disk.fsync_folder(target.parent)
         except BaseException:
@@ -191,6 +203,30 @@ def rename(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> No
     with _refusals("rename", Path(source)):
         disk.replace(Path(source), Path(target))
         disk.fsync_folder(Path(target).parent)
+
+
+def copy_by_link(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """Give a file's contents a second name in the same folder, in place of what had it. Raises StorageError.
+
+    Files that are only ever replaced may share their bytes; where a file system has no links, they are copied.
+    """
+    temporary = Path(target).with_name(f".{Path(target).name}.{secrets.token_hex(6)}{TEMPORARY}")
+    with _refusals("write", Path(target)):
+        try:
+            try:
+                disk.link(Path(source), temporary)
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                with disk.open(Path(source)) as file:
+                    write_atomic(target, iter(lambda: file.read(_PIECE), b""))
+                return
+            disk.replace(temporary, Path(target))
+            disk.fsync_folder(Path(target).parent)
+        except BaseException:
+            with suppress(OSError):
+                disk.unlink(temporary)
+            raise
 
 
 def clear_temporaries(folder: str | os.PathLike[str]) -> list[Path]:

@@ -2,6 +2,7 @@
 
 runs/<id>/config.json              what was asked for; written before the run starts
 runs/<id>/checkpoint.safetensors   where training stands; the final weights when it has ended
+runs/<id>/checkpoint-previous...   the one before it; checkpoint-best...: the best by the validation rows
 runs/<id>/record.json              what came out; exists exactly when the run has ended
 runs/<id>/record-1.json ...        records of earlier tries that failed
 runs/<id>/log.txt                  what the worker printed
@@ -65,7 +66,7 @@ class RunFolder:
 
     def discard(self) -> None:
         """Remove the folder of a run that never started; one that holds a result or a checkpoint is left alone."""
-        if self.record_path.exists() or self.checkpoint.exists() or any(self.path.glob("record-*.json")):
+        if self.record_path.exists() or any(self.path.glob("checkpoint*")) or any(self.path.glob("record-*.json")):
             return
         for path in (self.config_path, self.log, self.path / "lock"):
             storage.remove(path)

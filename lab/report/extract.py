@@ -12,6 +12,7 @@ from lab.report.read import items, number, walk, words
 from lab.report.text import visible
 
 LAST_EPOCH = 1e9
+SPEEDS = ("samples_per_second", "train_seconds", "evaluate_seconds", "other_seconds", "total_seconds", "energy_joules")
 KEYS = ["run_id", "data", "network", "trainer", "series", "seed", "counted"]
 ENVIRONMENT = ["device", "cpu", "cores", "threads", "kernels", "blas", "numpy", "python", "platform"]
 COLUMNS = {
@@ -55,6 +56,8 @@ def run_row(name: str, folder: Path, record: dict[str, Any], notes: list[tuple[s
     for key, metric in METRICS.items():
         if metric.path and not (regression and metric.unit is FRACTION):
             row[key] = _admitted(walk(record, *metric.path), key, row["run_id"], notes)
+    if row["resumed"]:  # its parts may have run on other machines, beside other work, from cold caches
+        row |= dict.fromkeys(SPEEDS, math.nan)
     for split in ("test", "valid"):
         right, wrong = f"{split}_accuracy", f"{split}_error"
         if not regression:

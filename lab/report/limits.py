@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from lab.report.compare import Comparison
-from lab.report.extract import ENVIRONMENT
+from lab.report.extract import ENVIRONMENT, SPEEDS
 from lab.report.load import Records
 from lab.report.metrics import METRICS, PRIMARY
 from lab.report.numbers import fixed
@@ -114,13 +114,13 @@ def _measured(records: Records) -> list[str]:
         why = sorted(set(runs["energy_missing"]) - {""})
         sentences.append(f"Energy was not measured{f' ({why[0]})' if why else ''}.")
     for key in ("samples_per_second", "train_seconds", "memory_activations", "memory_peak"):
-        lacking = runs[runs[key].isna()]
+        lacking = runs[runs[key].isna() & ~(runs["resumed"].astype(bool) & (key in SPEEDS))]
         if len(lacking):
             sentences.append(f"{counted(len(lacking), 'run')} of {len(runs)} did not record {METRICS[key].label}.")
     resumed = int(runs["resumed"].astype(bool).sum())
     if resumed:
         sentences.append(
-            f"{counted(resumed, 'run')} of {len(runs)} went on from a checkpoint: times hold all its parts."
+            f"{counted(resumed, 'run')} of {len(runs)} went on from a checkpoint and left the comparisons of speed."
         )
     cores = pd.to_numeric(runs["cores"], errors="coerce")
     busy = runs[runs["load"] > BUSY * cores]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import __version__
 from lab.config import RunConfig
 from lab.errors import Busy, LabError
+from lab.measure.build import code_version
 from lab.record.record import EXIT_CODES, SETTLED, RunRecord, is_path, run_id
 from lab.record.store import RunFolder, Store
 from lab.sweep.process import WorkerProcess
@@ -59,7 +59,7 @@ def launch(config: RunConfig, screen: Screen, *, place: str = "run", more: str =
     title = "  ".join(part for part in (headline(config), more, f"({name[:8]})") if part)
     record = folder.record()
     if record is not None and record.status in SETTLED:
-        version = "" if record.code_version == __version__ else f" by version {record.code_version}"
+        version = "" if record.code_version == code_version() else f" by version {record.code_version}"
         screen.line(f"{place}  {title}  {record.status}  {_result(record)}  (done already{version})")
         return Outcome(name, record.status, record.reason, record.exit_code, record)
     screen.begin(place, title)
@@ -121,7 +121,7 @@ def _without_record(config: RunConfig, name: str, folder: RunFolder, worker: Wor
 
 
 def _write_down(config: RunConfig, name: str, folder: RunFolder, status: Any, reason: str, code: int) -> Outcome:
-    record = RunRecord(name, config.resolved(), status=status, reason=reason, code_version=__version__)
+    record = RunRecord(name, config.resolved(), status=status, reason=reason, code_version=code_version())
     with folder.lock():
         before = folder.record()
         if before is not None and (before.status, before.reason) == (status, reason):

@@ -96,7 +96,10 @@ class Progress:
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Take over what `as_dict` gave."""
+        """Take over what `as_dict` gave. Raises ValueError or TypeError where it is of another form."""
         for name in ("epoch", "batch", "step", "seconds", "images", "rows", "sums", "memory"):
+            kind = type(getattr(self, name))
+            if not isinstance(saved[name], (int, float) if kind is float else kind):
+                raise ValueError(f"{name} is {saved[name]!r}")
             setattr(self, name, saved[name])
         self.history = [EpochRecord(**record) for record in saved["history"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,14 @@ if TYPE_CHECKING:
 VERSION = 1
 
 
-def save(trainer: Trainer, path: Path) -> None:
-    """Write every array that training changes, and where training stands."""
+def save(trainer: Trainer, path: Path, more: Mapping[str, Any] | None = None, keep: Path | None = None) -> None:
+    """Write every array that training changes, and where training stands.
+
+    more   what else the header says, such as the run that the checkpoint belongs to
+    keep   the name under which the checkpoint that was at `path` goes on
+    """
     header = {
+        **(more or {}),
         "version": VERSION,
         "family": trainer.family,
         "seed": trainer.seed,
@@ -27,12 +33,23 @@ def save(trainer: Trainer, path: Path) -> None:
         "options": trainer.options(),
         **_standing(trainer),
     }
-    write_checkpoint(path, trainer.state(), header)
+    write_checkpoint(path, trainer.state(), header, keep)
 
 
-def load(trainer: Trainer, path: Path) -> None:
-    """Check a checkpoint against the trainer, name by name, then take it over."""
+def load(trainer: Trainer, path: Path, check: Callable[[dict[str, Any]], None] = lambda header: None) -> None:
+    """Check a checkpoint against the trainer, name by name, then take it over; `check` may refuse it by its header."""
     arrays, header = read_checkpoint(path)
+    check(header)
+    try:
+        _admit(trainer, header, path)
+        _take_over(trainer, arrays, header, str(path))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        # Its digest is right, so it was written so: by another program, or by somebody who wishes harm.
+        raise DataError(f"{path} is damaged: its header has no sense ({type(error).__name__}: {error})") from error
+
+
+def _admit(trainer: Trainer, header: dict[str, Any], path: Path) -> None:
+    """Raise UsageError unless the checkpoint is of a trainer such as this one."""
     for key, have in (("version", VERSION), ("family", trainer.family), ("dtype", str(trainer.ops.dtype))):
         if header.get(key) != have:
             raise UsageError(f"{path} is a checkpoint with {key} {header.get(key)!r}, this trainer has {have!r}")
@@ -43,7 +60,6 @@ def load(trainer: Trainer, path: Path) -> None:
     for name, have in trainer.options().items():
         if (saved := header.get("options", {}).get(name)) != have:
             raise UsageError(f"{path} was trained with {name}={saved}, this trainer has {name}={have}; use the same")
-    _take_over(trainer, arrays, header, str(path))
 
 
 def pack(trainer: Trainer) -> dict[str, Any]:
