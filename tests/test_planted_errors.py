@@ -88,9 +88,9 @@ def _leak(patch: Any) -> None:
 def _peer_after_use(patch: Any) -> None:
     right = Goodness._peers
 
-    def wrong(self: Any, h: Any, flat: Any, rows: Any, state: Any, ops: Any) -> Any:
+    def wrong(self: Any, h: Any, flat: Any, rows: Any, state: Any) -> Any:
         before = state["mean_activity"].copy()
-        found = right(self, h, flat, rows, state, ops)
+        found = right(self, h, flat, rows, state)
         return found[0], (before - before.mean()) * self.peer / rows.n
 
     patch.setattr(Goodness, "_peers", wrong)
@@ -99,8 +99,8 @@ def _peer_after_use(patch: Any) -> None:
 def _signal(change: Callable[[Any, Any], Any]) -> Plant:
     right = Goodness.__call__
 
-    def wrong(self: Any, h: Any, rows: Any, state: Any, ops: Any) -> Any:
-        signal = right(self, h, rows, state, ops)
+    def wrong(self: Any, h: Any, rows: Any, state: Any, ctx: Any) -> Any:
+        signal = right(self, h, rows, state, ctx)
         return replace(signal, dh=change(signal.dh.copy(), rows))
 
     return lambda patch: patch.setattr(Goodness, "__call__", wrong)
@@ -130,7 +130,7 @@ def _true_label_drawn(patch: Any) -> None:
 
 
 def _other_gain(patch: Any) -> None:
-    patch.setattr("lab.trainers.forward_forward.gain", lambda schedule, epoch, epochs: 1.0)
+    patch.setattr("lab.trainers.local.gain", lambda schedule, epoch, epochs: 1.0)
 
 
 def _sgd(change: Callable[..., tuple[float, float, float, float]]) -> Plant:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from lab.objectives.base import LocalObjective, Loss, Rows, Signal
+from lab.objectives.base import (
+    ClassObjective,
+    ContrastObjective,
+    LocalObjective,
+    Loss,
+    PairObjective,
+    Rows,
+    Signal,
+)
 from lab.objectives.binary import BinaryCrossEntropy
 from lab.objectives.goodness import Goodness
 from lab.objectives.hinge import Hinge
@@ -10,11 +18,14 @@ from lab.objectives.losses import CrossEntropy, SquaredError
 
 __all__ = [
     "BinaryCrossEntropy",
+    "ClassObjective",
+    "ContrastObjective",
     "CrossEntropy",
     "Goodness",
     "Hinge",
     "LocalObjective",
     "Loss",
+    "PairObjective",
     "Rows",
     "Signal",
     "SquaredError",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
+
+import numpy as np
 
 from lab.backend import Array, Backend, Shape
 from lab.errors import UsageError
+from lab.layers import Ctx
 
 
 class Loss(Protocol):
@@ -37,39 +41,83 @@ def require_labels(name: str, task: str, n: int) -> int:
 
 @dataclass(frozen=True)
 class Rows:
-    """Which rows of a block's activities are what: `n` images, each seen with its own label and with another one."""
+    """Which rows of a block's activities are what: `n` images, each seen once or as a positive and a negative row.
+
+    target  the images' labels (n,); None where the objective is not to know them
+    """
 
     n: int
-    positive: slice
-    negative: slice
+    positive: slice = field(default_factory=lambda: slice(0, 0))
+    negative: slice = field(default_factory=lambda: slice(0, 0))
+    target: Array | None = None
 
 
 @dataclass(frozen=True)
 class Signal:
     """What a local objective says to its block.
 
-    loss  0-d, the mean over images; dh the gradient with respect to the activities h.
-    dz    (rows, value), added to the gradient behind the block's last activation, which does not gate it.
-    seen  0-d figures worth recording, e.g. the mean goodness of positive rows.
+    loss   0-d, the mean over images; dh the gradient with respect to the activities h.
+    dz     (rows, value), added to the gradient behind the block's last activation, which does not gate it.
+    grads  the gradient of each of the objective's own parameters, by name.
+    seen   0-d figures worth recording, e.g. the mean goodness of positive rows.
     """
 
     loss: Array
     dh: Array
     dz: tuple[slice, Array] | None = None
+    grads: dict[str, Array] = field(default_factory=dict)
     seen: dict[str, Array] = field(default_factory=dict)
 
 
-class LocalObjective(Protocol):
-    """A loss of one block's activities, asked block by block."""
+class LocalObjective(ABC):
+    """A loss of one block's activities, asked block by block. Its subclasses below say which rows it is to be shown.
+
+    family  what a record calls the method
+    """
+
+    family: ClassVar[str]
+
+    def check(self, shape: Shape, n_classes: int) -> None:  # noqa: B027 - most losses are defined everywhere
+        """Raise UsageError where the loss is not defined for a block's activities of `shape`, or so many classes."""
+
+    def parameters(self, shape: Shape, n_classes: int, ops: Backend, rng: np.random.Generator) -> dict[str, Array]:
+        """The objective's own parameters for such a block, which the block's optimizer trains with the block's."""
+        return {}
 
     def start(self, shape: Shape, ops: Backend) -> dict[str, Array]:
-        """The objective's state for a block whose activities have `shape`."""
-        ...
+        """The objective's state for such a block: what it remembers between steps beside its parameters."""
+        return {}
 
-    def __call__(self, h: Array, rows: Rows, state: dict[str, Array], ops: Backend) -> Signal:
-        """Loss and gradient for activities h (rows, *shape); may update `state` in place."""
-        ...
+    @abstractmethod
+    def __call__(self, h: Array, rows: Rows, state: dict[str, Array], ctx: Ctx) -> Signal:
+        """Loss and gradients for activities h (rows, *shape); `state` holds the parameters too, and may be updated."""
 
-    def evidence(self, h: Array, ops: Backend) -> Array:
+
+class PairObjective(LocalObjective):
+    """Asked of images that carry a label: positive rows their own, negative rows a wrong one.
+
+    paired  whether each positive row is compared with its image's negative one, so that both must be in one pass
+    """
+
+    family = "forward_forward"
+    paired: ClassVar[bool] = False
+
+    @abstractmethod
+    def evidence(self, h: Array, state: dict[str, Array], ctx: Ctx) -> Array:
         """How much each row of h looks like a positive one, (rows,): what a readout compares between labels."""
-        ...
+
+
+class ClassObjective(LocalObjective):
+    """Asked of images as they are, with their labels as targets."""
+
+    family = "local_supervised"
+
+    @abstractmethod
+    def evidence(self, h: Array, state: dict[str, Array], ctx: Ctx) -> Array:
+        """How much each row of h looks like each class, (rows, K), in one pass."""
+
+
+class ContrastObjective(LocalObjective):
+    """Asked of images and other images, without labels: positive rows [x, x], negative rows [x, x']."""
+
+    family = "self_supervised"

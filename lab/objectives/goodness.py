@@ -8,14 +8,15 @@ from typing import Literal
 
 from lab.backend import Array, Backend, Shape
 from lab.errors import UsageError
-from lab.objectives.base import Rows, Signal
+from lab.layers import Ctx
+from lab.objectives.base import PairObjective, Rows, Signal
 from lab.registry import register
 from lab.schema import check
 
 
 @register("objective", "goodness")
 @dataclass(frozen=True)
-class Goodness:
+class Goodness(PairObjective):
     """Positive rows are to have more goodness g than a threshold, negative rows less (Hinton 2022).
 
         g = sum_j h_j^2   (of = squares) or sum_j h_j (of = activity), divided by the width n where reduce = mean
@@ -56,7 +57,8 @@ class Goodness:
         mean[...] = 0.5
         return {"mean_activity": mean}
 
-    def __call__(self, h: Array, rows: Rows, state: dict[str, Array], ops: Backend) -> Signal:
+    def __call__(self, h: Array, rows: Rows, state: dict[str, Array], ctx: Ctx) -> Signal:
+        ops = ctx.ops
         xp, n, width = ops.xp, max(1, rows.n), prod(h.shape[1:])
         flat = h.reshape(len(h), width)
         g = self.amount(flat, ops)
@@ -82,11 +84,11 @@ class Goodness:
                 for name, part in (("positive", rows.positive), ("negative", rows.negative))
                 if part.stop > part.start
             }
-        return Signal(loss, dh.reshape(h.shape), self._peers(h, flat, rows, state, ops), seen)
+        return Signal(loss, dh.reshape(h.shape), self._peers(h, flat, rows, state), seen=seen)
 
-    def evidence(self, h: Array, ops: Backend) -> Array:
+    def evidence(self, h: Array, state: dict[str, Array], ctx: Ctx) -> Array:
         """s g for each row of h: the more, the more it looks like a positive row."""
-        return self.amount(h.reshape(len(h), prod(h.shape[1:])), ops) * self._sign
+        return self.amount(h.reshape(len(h), prod(h.shape[1:])), ctx.ops) * self._sign
 
     def amount(self, flat: Array, ops: Backend) -> Array:
         """g for each row of `flat` (rows, width)."""
@@ -103,9 +105,7 @@ class Goodness:
     def _sign(self) -> float:
         return 1.0 if self.aim == "maximise" else -1.0
 
-    def _peers(
-        self, h: Array, flat: Array, rows: Rows, state: dict[str, Array], ops: Backend
-    ) -> tuple[slice, Array] | None:
+    def _peers(self, h: Array, flat: Array, rows: Rows, state: dict[str, Array]) -> tuple[slice, Array] | None:
         positive = flat[rows.positive]
         if not self.peer or not len(positive):
             return None

@@ -6,6 +6,7 @@ from lab.trainers.backprop import BackpropTrainer
 from lab.trainers.base import Trainer
 from lab.trainers.forward_forward import ForwardForwardTrainer
 from lab.trainers.history import EpochRecord
+from lab.trainers.local import LocalTrainer, Pass
 from lab.trainers.readout import Readout
 
-__all__ = ["BackpropTrainer", "EpochRecord", "ForwardForwardTrainer", "Readout", "Trainer"]
+__all__ = ["BackpropTrainer", "EpochRecord", "ForwardForwardTrainer", "LocalTrainer", "Pass", "Readout", "Trainer"]

@@ -36,7 +36,7 @@ class BackpropTrainer(Trainer):
     The rest as in Trainer. Default optimizer: Adam, rate 0.001, cool-down over the second half.
     """
 
-    family: ClassVar[str] = "backprop"
+    family = "backprop"
     defaults: ClassVar[Defaults] = Defaults(norm="none", init="he")
 
     def __init__(

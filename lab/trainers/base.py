@@ -45,7 +45,7 @@ class Trainer:
     kernels     "auto", "numba" or "numpy": compiled loops on the CPU where numba is installed, always, or never
     """
 
-    family: ClassVar[str]
+    family: str  # of methods, for the record
     defaults: ClassVar[Defaults]
 
     network: Network

@@ -2,55 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-
 from lab.backend import Array, Kernels
-from lab.data.dataset import Split
 from lab.errors import UsageError
-from lab.layers import Ctx, settle
+from lab.layers import Ctx
 from lab.networks import Defaults, Network, NetworkSpec
-from lab.objectives import Goodness, LocalObjective, Rows
-from lab.optimizers import SGD, Optimizer, gain
+from lab.objectives import Goodness, PairObjective, Rows
+from lab.optimizers import SGD, Optimizer
 from lab.random import generator
 from lab.registry import register, unknown
 from lab.trainers import negatives as drawing
-from lab.trainers.base import Trainer
+from lab.trainers.local import LocalTrainer
 from lab.trainers.negatives import Negatives
 from lab.trainers.readout import Readout, SoftmaxHead
 
 
 @register("trainer", "forward_forward")
-class ForwardForwardTrainer(Trainer):
+class ForwardForwardTrainer(LocalTrainer):
     """Each block learns from its own activities on positive and negative rows (Hinton 2022, arXiv 2212.13345).
 
     A step: one pass with the neutral label trains the softmax head and gives the beliefs that hard negatives are drawn
-    from; then, block by block, forward on positive rows (image with its label) and negative rows (image with a wrong
-    one), local objective, backward inside the block, that block's update; its output by the old weights goes on. Given
-    its rows, no block's update reads anything of the blocks above it.
+    from; then every block is updated (LocalTrainer) from positive rows (image with its label) and negative rows (image
+    with a wrong one).
 
-    objective  a local objective; default: lab.objectives.Goodness by the recipe
+    objective  one that compares such rows; default: lab.objectives.Goodness by the recipe
     readout    how the trained network answers; see lab.trainers.readout.Readout
     negatives  hard: drawn at each step from the head's probabilities, the true class masked; uniform: any wrong label,
                drawn at each step; fixed: one wrong label an image, drawn once (known to be worse)
     passes     joint: positive and negative rows in one batch; separate: one after the other, gradients summed, which
                holds half the rows at a time and gives the same update up to rounding
-    schedule   simultaneous: all blocks learn at every step; greedy: one block after the other, each for its share of
-               the epochs with a learning-rate schedule of its own
-    The rest as in Trainer. Default optimizer: the recipe's averaged gradient at rate 0.01, decay 0.001, cool-down.
+    The rest as in LocalTrainer. Default optimizer: the recipe's averaged gradient at rate 0.01, decay 0.001, cool-down.
     """
 
-    family: ClassVar[str] = "forward_forward"
     defaults: ClassVar[Defaults] = Defaults(norm="length", init="lecun")
+    objective: PairObjective
 
     def __init__(
         self,
         network: NetworkSpec | Network,
         *,
         optimizer: Optimizer | None = None,
-        objective: LocalObjective | None = None,
+        objective: PairObjective | None = None,
         readout: Readout | None = None,
         negatives: Negatives = "hard",
         passes: Literal["joint", "separate"] = "joint",
@@ -65,13 +58,14 @@ class ForwardForwardTrainer(Trainer):
         for name, value, valid in (
             ("negatives", negatives, ("hard", "uniform", "fixed")),
             ("passes", passes, ("joint", "separate")),
-            ("schedule", schedule, ("simultaneous", "greedy")),
         ):
             if value not in valid:
                 raise UsageError(unknown(name, value, valid))
         super().__init__(
             network,
             optimizer=optimizer or SGD(0.01, 0.9, dampening=0.9, weight_decay=0.001, schedule="cooldown"),
+            objective=objective or Goodness(),
+            schedule=schedule,
             seed=seed,
             batch_size=batch_size,
             backend=backend,
@@ -79,11 +73,15 @@ class ForwardForwardTrainer(Trainer):
             threads=threads,
             kernels=kernels,
         )
-        self.objective: LocalObjective = objective or Goodness()
         self.readout = readout or Readout()
-        self.negatives, self.passes, self.schedule = negatives, passes, schedule
+        self.negatives, self.passes = negatives, passes
         if negatives == "hard" and self.readout.head == "none":
             raise UsageError("negatives=hard are drawn from the softmax head; choose a head, or negatives=uniform")
+        if passes == "separate" and self.objective.paired:
+            raise UsageError(
+                f"{type(self.objective).__name__} compares each positive row with its negative one, "
+                "which passes=separate shows apart; use passes=joint"
+            )
 
     # -- building ------------------------------------------------------------------------------------------------
     def _labelled(self) -> bool:
@@ -100,44 +98,22 @@ class ForwardForwardTrainer(Trainer):
             raise UsageError(f"forward-forward needs at least 2 classes, got {self.n_outputs}: no label would be wrong")
 
     def _start(self) -> None:
-        network = self.network
-        self._counted = {block.name for block in self.readout.counted(network)}
-        self._optimizers = {block.name: self.optimizer.start(block.params, self.ops) for block in network.blocks}
-        self._objectives = {block.name: self.objective.start(block.shape, self.ops) for block in network.blocks}
-        self._head = SoftmaxHead(self.readout, network, self.ops)
+        super()._start()
+        self._counted = {block.name for block in self.readout.counted(self.network)}
+        self._head = SoftmaxHead(self.readout, self.network, self.ops)
 
     def _arrays(self) -> dict[str, Array]:
-        arrays = {f"weights/{name}": p for name, p in self.network.block_parameters().items()}
-        arrays |= {f"statistics/{name}": s for name, s in self.network.block_statistics().items()}
-        for block in self.network.blocks:
-            arrays |= {f"optimizer/{block.name}.{k}": a for k, a in self._optimizers[block.name].items()}
-            arrays |= {f"objective/{block.name}.{k}": a for k, a in self._objectives[block.name].items()}
-        return arrays | self._head.arrays()
+        return super()._arrays() | self._head.arrays()
 
     def options(self) -> dict[str, str]:
-        own = ("objective", "readout", "negatives", "passes", "schedule")
+        own = ("readout", "negatives", "passes")
         return super().options() | {name: str(getattr(self, name)) for name in own}
 
     # -- training ------------------------------------------------------------------------------------------------
-    def _check_epochs(self, epochs: int) -> None:
-        depth = len(self.network.blocks)
-        if self.schedule == "greedy" and epochs < depth:
-            raise UsageError(f"schedule=greedy gives each of {depth} blocks its own epochs; {epochs} are too few")
-
     def _start_epoch(self, epoch: int, epochs: int, n: int) -> None:
-        if self.negatives == "fixed":
-            draws = generator(self.seed, "negatives", "fixed").random(n)
-        else:
-            draws = generator(self.seed, "negatives", epoch).random(n)
-        self._draws = self.ops.resident(draws)
-        depth = len(self.network.blocks)
-        if self.schedule == "simultaneous":
-            self._active, self._gain = range(depth), gain(self.optimizer.schedule, epoch, epochs)
-            return
-        block = (epoch - 1) * depth // epochs  # `_check_epochs` saw to it that every block gets one
-        first, last = -(-block * epochs // depth), -(-(block + 1) * epochs // depth)
-        self._active = range(block, block + 1)
-        self._gain = gain(self.optimizer.schedule, epoch - first, last - first)
+        super()._start_epoch(epoch, epochs, n)
+        key = "fixed" if self.negatives == "fixed" else epoch
+        self._draws = self.ops.resident(generator(self.seed, "negatives", key).random(n))
 
     def _step(
         self, images: Array, target: Array, index: Array, step: int, rate: float, ctx: Ctx
@@ -157,18 +133,18 @@ class ForwardForwardTrainer(Trainer):
             labels = [label.one_hot(target, self.ops), label.one_hot(wrong, self.ops)]
             n = len(images)
             if self.passes == "joint":
-                parts = [(labels, Rows(n, slice(0, n), slice(n, 2 * n)))]
+                parts = [(labels, Rows(n, slice(0, n), slice(n, 2 * n), target))]
             else:
                 parts = [
-                    (labels[:1], Rows(n, slice(0, n), slice(0, 0))),
-                    (labels[1:], Rows(n, slice(0, 0), slice(0, n))),
+                    (labels[:1], Rows(n, slice(0, n), slice(0, 0), target)),
+                    (labels[1:], Rows(n, slice(0, 0), slice(0, n), target)),
                 ]
-            passes = []
-            for shown, rows in parts:
-                x, base = self.network.labelled(images, shown, self.ops, base)
-                passes.append((x, rows))
-        del images, labels, probabilities, parts, shown, x, base
-        return seen | self.update_blocks(passes, ctx)
+            shown = []
+            for carried, rows in parts:
+                x, base = self.network.labelled(images, carried, self.ops, base)
+                shown.append((x, rows))
+        del images, labels, probabilities, parts, carried, x, base
+        return seen | self.update_blocks(shown, ctx)
 
     def _sound_head(self, loss: Array) -> None:
         if self.ops.name == "numpy":
@@ -184,85 +160,40 @@ class ForwardForwardTrainer(Trainer):
         # drawn by the image's place in the data, so that "fixed" stays with the image
         return drawing.uniform(xp, self.n_outputs, target, self._draws[index])
 
-    def update_blocks(self, passes: list[tuple[Array, Rows]], ctx: Ctx) -> dict[str, Array | float]:
-        """One local update of every active block from labelled rows; `passes` is emptied. Returns figures to record.
-
-        This is the whole of the method: no block's update reads what lies above it.
-        """
-        network, usage = self.network, self.ops.usage
-        contexts = [replace(ctx, noise=replace(ctx.noise, stream=i + 1)) for i in range(len(passes))]
-        all_rows = [rows for _, rows in passes]
-        values: list[dict[str, Array]] = []
-        with usage.during("input", "activations"):
-            while passes:
-                x, _ = passes.pop(0)
-                contexts[len(values)] = network.context(x, contexts[len(values)])
-                values.append({"input": network.enter(x, ctx)})
-                del x
-        seen: dict[str, Array | float] = {}
-        total: Array | float = 0.0
-        for i, block in enumerate(network.blocks[: self._active.stop]):
-            active = i in self._active
-            loss: Array | float = 0.0
-            grads: dict[str, Array] = {}
-            outputs = []
-            for value, rows, pass_ctx in zip(values, all_rows, contexts, strict=True):
-                with usage.during(f"{block.name} forward", "activations"):
-                    inputs = [value[source.name] for source in block.sources]
-                    h, cache = block.respond(inputs, pass_ctx.keeping(active))
-                if active:
-                    with usage.during(f"{block.name} objective", "activations"):
-                        signal = self.objective(h, rows, self._objectives[block.name], self.ops)
-                    loss = loss + signal.loss
-                    seen |= {f"{block.name}/{figure}": value for figure, value in signal.seen.items()}
-                    with usage.during(f"{block.name} backward", "activations"):
-                        nothing = [False] * len(block.sources)
-                        _, part = block.backward(signal.dh, cache, pass_ctx, signal.dz, need_dx=nothing)
-                    settle(block.stats, block.statistics(cache))
-                    for key, g in part.items():
-                        if key in grads:
-                            grads[key] += g
-                        else:
-                            grads[key] = g
-                    del signal, part, g
-                outputs.append(h)
-                del h, cache, inputs
-            if active:
-                if self.ops.name == "numpy":
-                    self._check_finite(loss, block.name)
-                with usage.during(f"{block.name} update", "workspace"):
-                    self.optimizer.step(block.params, grads, self._optimizers[block.name], self.ops, self._gain)
-                seen[f"{block.name}/loss"] = loss
-                total = total + loss
-            del grads
-            unread = network.unread_after(i)
-            with usage.during(f"{block.name} pass on", "activations"):
-                for value, pass_ctx in zip(values, contexts, strict=True):
-                    for name in unread:
-                        del value[name]
-                    if i + 1 < self._active.stop:
-                        value[block.name], _ = block.pass_on(outputs.pop(0), pass_ctx.keeping(False))
-        seen["loss"] = total
-        return seen
-
     # -- answering -----------------------------------------------------------------------------------------------
     def block_scores(self, images: Array) -> Array:
         """Evidence of each block for each label: (blocks, N, K) on the device; K forward passes."""
         ops = self.ops
-        ctx = Ctx(ops)
         scores = ops.empty((len(self.network.blocks), len(images), self.n_outputs))
         base = None
         for k in range(self.n_outputs):
             one = ops.zeros((len(images), self.n_outputs))
             one[:, k] = 1
             x, base = self.network.labelled(images, [one], ops, base)
-            for i, (_, h, _) in enumerate(self.network.walk(x, ctx)):
-                scores[i, :, k] = self.objective.evidence(h, ops)
+            ctx = self.network.context(x, Ctx(ops))
+            for i, (block, h, _) in enumerate(self.network.walk(x, ctx)):
+                scores[i, :, k] = self.objective.evidence(h, self._objectives[block.name], ctx)
         return scores
 
     def goodness(self, x: Array) -> Array:
         """The counted blocks' evidence for each label (N, K), on the host, for rows x (N, *shape) as in `predict`."""
         return self._outputs(x, lambda images: self.ops.to_host(self._counted_evidence(self.block_scores(images))))
+
+    def answers(self, images: Array) -> tuple[dict[str, Array], Array]:
+        scores = self.block_scores(images)
+        found = {"goodness": self._goodness_probabilities(scores)}
+        if self.readout.head != "none":
+            found["softmax"] = self._softmax_probabilities(images)
+        return found, scores
+
+    @property
+    def answers_by(self) -> str:
+        return self.readout.answer
+
+    def _answer(self, images: Array) -> Array:
+        if self.readout.answer == "softmax":
+            return self.ops.to_host(self._softmax_probabilities(images))
+        return self.ops.to_host(self._goodness_probabilities(self.block_scores(images)))
 
     def _counted_evidence(self, scores: Array) -> Array:
         """The evidence summed over the counted blocks: (N, K)."""
@@ -282,44 +213,9 @@ class ForwardForwardTrainer(Trainer):
         neutral, _ = self.network.labelled(images, [label.neutral(len(images), self.ops)], self.ops)
         return self._head.probabilities(neutral, Ctx(self.ops))
 
-    def _answer(self, images: Array) -> Array:
-        if self.readout.answer == "softmax":
-            return self.ops.to_host(self._softmax_probabilities(images))
-        return self.ops.to_host(self._goodness_probabilities(self.block_scores(images)))
-
-    def _evaluate(self, split: Split) -> dict[str, Any]:
-        names = [block.name for block in self.network.blocks]
-        right = dict.fromkeys(["goodness", "softmax", *names], 0)
-        loss = 0.0
-        for part, images in self._chunks(split.x, split.scale):
-            target = self.ops.resident(split.y[part])
-            scores = self.block_scores(images)
-            found = {"goodness": self._goodness_probabilities(scores)}
-            if self.readout.head != "none":
-                found["softmax"] = self._softmax_probabilities(images)
-            chosen = found[self.readout.answer][self.ops.xp.arange(len(target)), target]
-            loss -= float(self.ops.xp.log(self.ops.xp.maximum(chosen, np.finfo(self.ops.dtype).tiny)).sum())
-            for name, table in [*found.items(), *zip(names, scores, strict=True)]:
-                right[name] += int((table.argmax(axis=1) == target).sum())
-        n = max(1, len(split))
-        accuracy = {name: count / n for name, count in right.items()}
-        result = {
-            "n": len(split),
-            "loss": loss / n,
-            "accuracy": accuracy[self.readout.answer],
-            "error": 1 - accuracy[self.readout.answer],
-            "accuracy_goodness": accuracy["goodness"],
-            "blocks": [{"name": name, "accuracy": accuracy[name]} for name in names],
-        }
-        if self.readout.head != "none":
-            result["accuracy_softmax"] = accuracy["softmax"]
-        return result
-
     # -- figures for the record ----------------------------------------------------------------------------------
     def describe(self) -> dict[str, Any]:
-        self._check_built()
-        head = sum(int(v.size) for v in self._head.weights.values())
-        return {**self.network.describe(), "head_parameters": head}
+        return {**super().describe(), "head_parameters": sum(int(v.size) for v in self._head.weights.values())}
 
     def cost(self) -> dict[str, Any]:
         """Rows are the positive, the negative and, for the head, the neutral one, once more where it is recomputed.

@@ -1,0 +1,221 @@
+"""LocalTrainer: what all block-local rules share. One block at a time learns from its own activities."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from lab.backend import Array, Kernels
+from lab.data.dataset import Split
+from lab.errors import UsageError
+from lab.layers import Ctx, settle
+from lab.networks import Network, NetworkSpec
+from lab.objectives import LocalObjective, Rows
+from lab.optimizers import Optimizer, gain
+from lab.random import generator
+from lab.registry import unknown
+from lab.trainers.base import Trainer
+from lab.trainers.evaluation import evaluate
+
+Figures = dict[str, Array | float]
+
+
+@dataclass
+class Pass:
+    """Rows that go through the network together: which they are, how they run, and what blocks still read of them.
+
+    values  by name, "input" or a block's: what it passed on. All that goes from one block to the next is in here.
+    """
+
+    rows: Rows
+    ctx: Ctx
+    values: dict[str, Array]
+
+
+class LocalTrainer(Trainer):
+    """Each block learns from its own activities, by a local objective; no gradient goes from one block to another.
+
+    A step goes over the blocks in order (`update_blocks`); each is updated by `update_block` from what the blocks
+    before it passed on by their old weights. A subclass says which rows are shown, and how the network answers.
+
+    objective  a local objective, for every block anew
+    schedule   simultaneous: all blocks learn at every step; greedy: one block after the other, each for its share of
+               the epochs with a learning-rate schedule of its own
+    The rest as in Trainer.
+    """
+
+    def __init__(
+        self,
+        network: NetworkSpec | Network,
+        *,
+        optimizer: Optimizer,
+        objective: LocalObjective,
+        schedule: Literal["simultaneous", "greedy"] = "simultaneous",
+        seed: int = 0,
+        batch_size: int = 100,
+        backend: str = "numpy",
+        dtype: str = "float32",
+        threads: int | None = None,
+        kernels: Kernels = "auto",
+    ) -> None:
+        if schedule not in ("simultaneous", "greedy"):
+            raise UsageError(unknown("schedule", schedule, ("simultaneous", "greedy")))
+        super().__init__(
+            network,
+            optimizer=optimizer,
+            seed=seed,
+            batch_size=batch_size,
+            backend=backend,
+            dtype=dtype,
+            threads=threads,
+            kernels=kernels,
+        )
+        self.objective, self.schedule = objective, schedule
+        self.family = objective.family
+
+    # -- building ------------------------------------------------------------------------------------------------
+    def _check_task(self) -> None:
+        if self.task != "classification":
+            raise UsageError(f"{self.family} needs class labels, but y holds numbers; use backprop")
+
+    def _start(self) -> None:
+        """Optimizer state and objectives, block by block: a block's are of no concern to any other."""
+        if not self.network.blocks:
+            raise UsageError(f"{self.network.label} has no hidden block to train; use an mlp, or backprop")
+        ops, objective = self.ops, self.objective
+        self._params: dict[str, dict[str, Array]] = {}
+        self._optimizers: dict[str, dict[str, Array]] = {}
+        self._objectives: dict[str, dict[str, Array]] = {}
+        for i, block in enumerate(self.network.blocks):
+            objective.check(block.shape, self.n_outputs)
+            rng = generator(self.seed, "objective", i)
+            own = objective.parameters(block.shape, self.n_outputs, ops, rng)
+            self._params[block.name] = block.params | {f"objective.{key}": p for key, p in own.items()}
+            self._optimizers[block.name] = self.optimizer.start(self._params[block.name], ops)
+            self._objectives[block.name] = own | objective.start(block.shape, ops)
+
+    def _arrays(self) -> dict[str, Array]:
+        arrays = {f"weights/{name}": p for name, p in self.network.block_parameters().items()}
+        arrays |= {f"statistics/{name}": s for name, s in self.network.block_statistics().items()}
+        for block in self.network.blocks:
+            arrays |= {f"optimizer/{block.name}.{k}": a for k, a in self._optimizers[block.name].items()}
+            arrays |= {f"objective/{block.name}.{k}": a for k, a in self._objectives[block.name].items()}
+        return arrays
+
+    def options(self) -> dict[str, str]:
+        return super().options() | {"objective": str(self.objective), "schedule": self.schedule}
+
+    # -- training ------------------------------------------------------------------------------------------------
+    def _check_epochs(self, epochs: int) -> None:
+        depth = len(self.network.blocks)
+        if self.schedule == "greedy" and epochs < depth:
+            raise UsageError(f"schedule=greedy gives each of {depth} blocks its own epochs; {epochs} are too few")
+
+    def _start_epoch(self, epoch: int, epochs: int, n: int) -> None:
+        depth = len(self.network.blocks)
+        if self.schedule == "simultaneous":
+            self._active, self._gain = range(depth), gain(self.optimizer.schedule, epoch, epochs)
+            return
+        block = (epoch - 1) * depth // epochs  # `_check_epochs` saw to it that every block gets one
+        first, last = -(-block * epochs // depth), -(-(block + 1) * epochs // depth)
+        self._active = range(block, block + 1)
+        self._gain = gain(self.optimizer.schedule, epoch - first, last - first)
+
+    def update_blocks(self, shown: list[tuple[Array, Rows]], ctx: Ctx) -> Figures:
+        """One local update of every active block from rows, one pass for each in `shown`, which is emptied.
+
+        Returns figures to record. This is the whole of the method: no block's update reads what lies above it.
+        """
+        passes = self.enter(shown, ctx)
+        figures: Figures = {}
+        total: Array | float = 0.0
+        for i, block in enumerate(self.network.blocks[: self._active.stop]):
+            learn = i in self._active
+            figures |= self.update_block(i, passes, learn=learn, pass_on=i + 1 < self._active.stop)
+            if learn:
+                total = total + figures[f"{block.name}/loss"]
+        figures["loss"] = total
+        return figures
+
+    def enter(self, shown: list[tuple[Array, Rows]], ctx: Ctx) -> list[Pass]:
+        """The passes as they are before the first block; `shown` is emptied, so that rows are not held twice."""
+        passes: list[Pass] = []
+        with self.ops.usage.during("input", "activations"):
+            while shown:
+                x, rows = shown.pop(0)
+                own = self.network.context(x, replace(ctx, noise=replace(ctx.noise, stream=len(passes) + 1)))
+                passes.append(Pass(rows, own, {"input": self.network.enter(x, own)}))
+                del x
+        return passes
+
+    def update_block(self, i: int, passes: Sequence[Pass], *, learn: bool = True, pass_on: bool = True) -> Figures:
+        """One local update of block i; needs of the network this block alone, and of each pass what it reads.
+
+        Forward on each pass, local objective, backward inside the block, update. Then what no later block reads leaves
+        the passes' values, and unless pass_on is False the block's output, by its weights from before the update, goes
+        into them. learn=False: the output alone. Returns figures to record.
+        """
+        network, usage, block = self.network, self.ops.usage, self.network.blocks[i]
+        figures: Figures = {}
+        loss: Array | float = 0.0
+        grads: dict[str, Array] = {}
+        outputs = []
+        for each in passes:
+            with usage.during(f"{block.name} forward", "activations"):
+                inputs = [each.values[source.name] for source in block.sources]
+                h, cache = block.respond(inputs, each.ctx.keeping(learn))
+            if learn:
+                with usage.during(f"{block.name} objective", "activations"):
+                    signal = self.objective(h, each.rows, self._objectives[block.name], each.ctx)
+                loss = loss + signal.loss
+                figures |= {f"{block.name}/{figure}": value for figure, value in signal.seen.items()}
+                with usage.during(f"{block.name} backward", "activations"):
+                    nothing = [False] * len(block.sources)
+                    _, part = block.backward(signal.dh, cache, each.ctx, signal.dz, need_dx=nothing)
+                part |= {f"objective.{key}": g for key, g in signal.grads.items()}
+                settle(block.stats, block.statistics(cache))
+                for key, g in part.items():
+                    if key in grads:
+                        grads[key] += g
+                    else:
+                        grads[key] = g
+                del signal, part, g
+            outputs.append(h)
+            del h, cache, inputs
+        if learn:
+            if self.ops.name == "numpy":
+                self._check_finite(loss, block.name)
+            with usage.during(f"{block.name} update", "workspace"):
+                self.optimizer.step(self._params[block.name], grads, self._optimizers[block.name], self.ops, self._gain)
+            figures[f"{block.name}/loss"] = loss
+        del grads
+        unread = network.unread_after(i)
+        with usage.during(f"{block.name} pass on", "activations"):
+            for each in passes:
+                for name in unread:
+                    del each.values[name]
+                if pass_on:
+                    each.values[block.name], _ = block.pass_on(outputs.pop(0), each.ctx.keeping(False))
+        return figures
+
+    # -- answering -----------------------------------------------------------------------------------------------
+    @abstractmethod
+    def answers(self, images: Array) -> tuple[dict[str, Array], Array]:
+        """Each readout's probabilities (N, K) by name, and each block's evidence for each class (blocks, N, K)."""
+
+    @property
+    @abstractmethod
+    def answers_by(self) -> str:
+        """The name of the readout that predicts."""
+
+    def _evaluate(self, split: Split) -> dict[str, Any]:
+        return evaluate(self, split)
+
+    # -- figures for the record ----------------------------------------------------------------------------------
+    def describe(self) -> dict[str, Any]:
+        self._check_built()
+        own = [p for params in self._params.values() for key, p in params.items() if key.startswith("objective.")]
+        objective = {"objective_parameters": sum(int(p.size) for p in own)} if own else {}
+        return {**self.network.describe(), "head_parameters": 0, **objective}
