@@ -27,7 +27,7 @@ _HOMES = {
         "ForwardForwardClassifier",
         "ForwardForwardRegressor",
     ),
-    "lab.networks": ("Block", "Network", "Source", "linear", "mlp"),
+    "lab.networks": ("Block", "Network", "Source", "cnn", "gru", "linear", "local_fields", "lstm", "mlp", "rnn"),
     "lab.objectives": ("BinaryCrossEntropy", "CrossEntropy", "Goodness", "Hinge", "SquaredError"),
     "lab.optimizers": ("SGD", "Adam"),
     "lab.registry": ("register",),
@@ -50,8 +50,13 @@ if TYPE_CHECKING:
     from lab.networks import Block as Block
     from lab.networks import Network as Network
     from lab.networks import Source as Source
+    from lab.networks import cnn as cnn
+    from lab.networks import gru as gru
     from lab.networks import linear as linear
+    from lab.networks import local_fields as local_fields
+    from lab.networks import lstm as lstm
     from lab.networks import mlp as mlp
+    from lab.networks import rnn as rnn
     from lab.objectives import BinaryCrossEntropy as BinaryCrossEntropy
     from lab.objectives import CrossEntropy as CrossEntropy
     from lab.objectives import Goodness as Goodness

@@ -11,7 +11,7 @@ from lab.app import config_folder
 from lab.config import GIVEN, build, parse
 from lab.networks import mlp
 from lab.registry import names, part
-from lab.schema import options
+from lab.schema import fill, options
 from lab.sweep.hooks import plain
 from lab.trainers import BackpropTrainer, ForwardForwardTrainer
 
@@ -53,7 +53,8 @@ def test_files_equal_signatures(path: Path) -> None:
         assert kind(**text) == RECIPES[name](mlp()).optimizer
         assert set(text) == set(schema)
     else:
-        assert text == {key: option.default for key, option in schema.items()}
+        assert text.keys() == schema.keys()
+        assert fill(text, schema, group) == fill({}, schema, group)
 
 
 def test_every_part_has_a_file() -> None:

@@ -38,7 +38,7 @@ def changed(**changes: Any) -> dict[str, Any]:
 def test_all_options_are_filled_in() -> None:
     config = parse(RAW)
     assert config.model == {
-        "name": "mlp", "depth": 3, "width": 16, "activation": "relu", "norm": "auto", "init": "auto",
+        "name": "mlp", "depth": 3, "width": 16, "activation": "relu", "norm": "auto", "norm_groups": "classes", "init": "auto",
         "dropout": 0.0, "label": "auto"}  # fmt: skip
     assert config.trainer == {
         "name": "backprop", "epochs": 2, "label": "none", "update": "after", "recompute": 0, "micro_batches": 1,
@@ -117,7 +117,10 @@ def test_a_file_counts_by_its_contents() -> None:
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"epochs": 3}, "unknown option 'epochs'"),
     ({"modle": {"name": "mlp"}}, "did you mean 'model'?"),
-    ({"model": None}, "model needs a name; choose one with model=NAME, valid: linear, mlp"),
+    (
+        {"model": None},
+        "model needs a name; choose one with model=NAME, valid: cnn, gru, linear, local_fields, lstm, mlp, rnn",
+    ),
     ({"model": "mlp"}, "model needs a name"),
     ({"model__name": "mpl"}, "unknown model 'mpl': did you mean 'mlp'?"),
     ({"model__name": 3}, "model.name=3 does not fit"),

@@ -19,7 +19,8 @@ from lab.data.dataset import Split
 from lab.errors import UsageError
 from lab.layers import ActivationName, LabelInput, LabelMode
 from lab.networks import Defaults, Network
-from lab.networks.specs import stack
+from lab.networks.perceptron import stack
+from lab.networks.spec import Norms
 from lab.registry import unknown
 from lab.trainers import EpochRecord, Trainer
 
@@ -43,7 +44,7 @@ class Hidden:
             self.widths,
             n_outputs,
             act=self.activation,
-            normed=defaults.norm == "length",
+            norms=Norms(defaults.norm),
             init=defaults.init,
             dropout=self.dropout,
             label_input=LabelInput(self.label, scale=self.label_scale),

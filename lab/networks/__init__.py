@@ -3,7 +3,29 @@
 from __future__ import annotations
 
 from lab.networks.block import Block, Source
+from lab.networks.convolutional import CNN, cnn
+from lab.networks.fields import LocalFields, local_fields
+from lab.networks.linear_map import Linear, linear
 from lab.networks.network import Network
-from lab.networks.specs import MLP, Defaults, Linear, NetworkSpec, linear, mlp
+from lab.networks.perceptron import MLP, mlp
+from lab.networks.recurrent import gru, lstm, rnn
+from lab.networks.spec import Defaults, NetworkSpec
 
-__all__ = ["MLP", "Block", "Defaults", "Linear", "Network", "NetworkSpec", "Source", "linear", "mlp"]
+__all__ = [
+    "CNN",
+    "MLP",
+    "Block",
+    "Defaults",
+    "Linear",
+    "LocalFields",
+    "Network",
+    "NetworkSpec",
+    "Source",
+    "cnn",
+    "gru",
+    "linear",
+    "local_fields",
+    "lstm",
+    "mlp",
+    "rnn",
+]

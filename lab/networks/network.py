@@ -76,6 +76,7 @@ class Network:
                    if source.name == "input"]  # fmt: skip
         self.shares_images = (
             not self.masked
+            and (self.label_input is None or self.label_input.one_place)
             and all(body.labelled == "takes" for body in readers)
             and (self.input_norm is None or self.input_norm.labelled == "passes")
         )

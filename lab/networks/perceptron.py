@@ -1,0 +1,94 @@
+"""Multi-layer perceptrons: fully connected blocks, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lab.backend import Shape
+from lab.errors import UsageError
+from lab.layers import ActivationName, Dense, Dropout, Flatten, Init, LabelInput, Sequential, activation
+from lab.networks.block import Block
+from lab.networks.network import Network
+from lab.networks.spec import Defaults, Groups, Norms, count_of, flat_label, read_by
+from lab.registry import register
+from lab.schema import check
+
+
+@register("model", "mlp")
+@dataclass(frozen=True)
+class MLP:
+    """`depth` hidden layers of `width` units, fully connected, one block each, and a linear head.
+
+    norm         length | batch | group | none | auto, the trainer's. length: rows to unit mean square at the input and
+                 between blocks; batch: each unit over the batch, before the activation; group: each of `norm_groups`
+                 equal stretches of units to mean 0 and variance 1 between blocks
+    norm_groups  their number, or classes: one for each class
+    init         lecun | he | glorot | auto: the hidden layers' weights (the head's: lecun; biases start at 0)
+    dropout      rate at every block's input but the first: behind what an objective is asked of
+    label        pixels | features | auto: where a label goes if a trainer writes one into the input; auto is pixels
+                 for images that have room for it and features for flat rows
+    """
+
+    depth: int = 3
+    width: int = 500
+    activation: ActivationName = "relu"
+    norm: Literal["auto", "length", "batch", "group", "none"] = "auto"
+    norm_groups: Groups = "classes"
+    init: Literal["auto", "lecun", "he", "glorot"] = "auto"
+    dropout: float = 0.0
+    label: Literal["auto", "pixels", "features"] = "auto"
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.depth < 1 or self.width < 1:
+            raise UsageError(f"mlp needs depth and width of at least 1, got depth={self.depth} width={self.width}")
+        activation(self.activation)
+        Dropout(self.dropout)
+
+    def make(self, in_shape: Shape, n_outputs: int, defaults: Defaults) -> Network:
+        """The network for rows of `in_shape` and `n_outputs` classes or targets."""
+        norm = defaults.norm if self.norm == "auto" else self.norm
+        return stack(
+            (self.width,) * self.depth,
+            n_outputs,
+            act=self.activation,
+            norms=Norms(norm, count_of(self.norm_groups, n_outputs)),
+            init=defaults.init if self.init == "auto" else self.init,
+            dropout=self.dropout,
+            label_input=LabelInput(flat_label(self.label, in_shape, n_outputs)),
+            label=f"mlp {self.depth}x{self.width}",
+        )
+
+
+def stack(
+    widths: Sequence[int],
+    n_outputs: int,
+    *,
+    act: ActivationName,
+    norms: Norms,
+    init: Init,
+    dropout: float,
+    label_input: LabelInput,
+    label: str,
+    name: str = "mlp",
+) -> Network:
+    """Fully connected blocks of `widths` units, each reading the one before it, and a linear head."""
+    blocks = []
+    for i, width in enumerate(widths):
+        before = [Dropout(dropout)] if dropout and i else []
+        flat = [Flatten()] if i == 0 else []
+        body = [*before, *flat, Dense(width, init=init, bias=norms.bias), *norms.inside()]
+        blocks.append(Block(f"block{i + 1}", Sequential(body), activation(act), norms.passed_on(), read_by(i)))
+    return Network(
+        blocks,
+        Sequential([*([Dropout(dropout)] if dropout else []), Dense(n_outputs)]),
+        input_norm=norms.of_input(),
+        label_input=label_input,
+        name=name,
+        label=label,
+    )
+
+
+mlp = MLP
