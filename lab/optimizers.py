@@ -32,7 +32,10 @@ def gain(schedule: Schedule, epoch: int, epochs: int) -> float:
 
 
 class Optimizer(Protocol):
-    """Turns gradients into updates. `state` is made by `start` and belongs to the caller."""
+    """Turns gradients into updates. `state` is made by `start` and belongs to the caller.
+
+    One whose `takes_products` is true (it need not say so otherwise) may be given Products (lab.backend.product).
+    """
 
     @property
     def learning_rate(self) -> float: ...
@@ -70,6 +73,11 @@ class SGD:
 
     def __post_init__(self) -> None:
         _check("sgd", self, ("momentum", "dampening"))
+
+    @property
+    def takes_products(self) -> bool:
+        """Whether a gradient is only added to the average: so it need not be written out."""
+        return self.momentum > 0 and not (self.l1 or self.l2)
 
     def start(self, params: dict[str, Array], ops: Backend) -> State:
         if self.momentum == 0 and self.dampening == 0:

@@ -6,5 +6,20 @@ from lab.backend.base import Array, Backend, Kernels, Shape
 from lab.backend.cupy_backend import CupyBackend
 from lab.backend.numpy_backend import NumpyBackend
 from lab.backend.pool import KINDS, Pool, Usage
+from lab.backend.product import Product
+from lab.backend.scaled import ScaledRows, written
 
-__all__ = ["KINDS", "Array", "Backend", "CupyBackend", "Kernels", "NumpyBackend", "Pool", "Shape", "Usage"]
+__all__ = [
+    "KINDS",
+    "Array",
+    "Backend",
+    "CupyBackend",
+    "Kernels",
+    "NumpyBackend",
+    "Pool",
+    "Product",
+    "ScaledRows",
+    "Shape",
+    "Usage",
+    "written",
+]

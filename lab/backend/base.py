@@ -16,6 +16,8 @@ import numpy.typing as npt
 from lab.backend.labelled import LabelledRows
 from lab.backend.philox import uniforms
 from lab.backend.pool import Usage
+from lab.backend.product import Product
+from lab.backend.scaled import ScaledRows
 
 Array: TypeAlias = npt.NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
@@ -29,6 +31,7 @@ class Backend(ABC):
     kernels: str  # what runs beside the reference, for the record
     xp: ModuleType
     usage: Usage
+    adds_products = False  # whether `add_product` is one pass, so that a gradient is better left unwritten
 
     def __init__(self, dtype: str = "float32", *, kernels: Kernels = "auto", threads: int | None = None) -> None:
         self.dtype = np.dtype(dtype)
@@ -91,40 +94,89 @@ class Backend(ABC):
             y += b
         return y
 
+    @overload
     def affine_backward(
-        self, x: Array | LabelledRows, W: Array, dy: Array, bias: bool, need_dx: bool
-    ) -> tuple[Array | None, Array, Array | None]:
-        """dx = dy W^T (None unless need_dx), dW = x^T dy, db = sum over rows of dy (None without a bias)."""
-        if isinstance(x, LabelledRows):
-            if not need_dx:
-                return x.affine_backward(dy, bias, self)
+        self, x: Array | LabelledRows, W: Array, dy: Array, bias: bool, need_dx: bool, written: Literal[True] = True
+    ) -> tuple[Array | None, Array, Array | None]: ...
+
+    @overload
+    def affine_backward(
+        self, x: Array | LabelledRows, W: Array, dy: Array, bias: bool, need_dx: bool, written: bool
+    ) -> tuple[Array | None, Array | Product, Array | None]: ...
+
+    def affine_backward(
+        self, x: Array | LabelledRows, W: Array, dy: Array, bias: bool, need_dx: bool, written: bool = True
+    ) -> tuple[Array | None, Array | Product, Array | None]:
+        """dx = dy W^T (None unless need_dx), dW = x^T dy, db = sum over rows of dy (None without a bias).
+
+        Unless `written`, dW is a Product, which lives as long as x and dy and costs nothing until it is used.
+        """
+        if isinstance(x, LabelledRows) and need_dx:
             x = x.written(self)
-        dW = self.empty(W.shape, kind="gradients")
-        self.xp.matmul(x.T, dy, out=dW)
-        db = None
+        product = x.product_with(dy, self) if isinstance(x, LabelledRows) else Product(x, dy)
+        dW = product.written(self) if written else product
+        db = dx = None
         if bias:
             db = self.empty((W.shape[1],), kind="gradients")
             self.xp.sum(dy, axis=0, out=db)
-        dx = None
         if need_dx:
             dx = self.empty((len(dy), W.shape[0]))
             self.xp.matmul(dy, W.T, out=dx)
         return dx, dW, db
 
-    # -- elementwise ---------------------------------------------------------------------------------------------
-    def relu(self, x: Array) -> Array:
-        """max(x, 0)."""
-        y = self.empty(x.shape)
+    def add_product(self, v: Array, x: Array, dy: Array, beta: float, share: float) -> None:
+        """v <- beta v + share x^T dy, in place, for x (N, I), dy (N, O), v (I, O)."""
+        scratch = self.empty(v.shape, kind="workspace")
+        self.xp.matmul(x.T, dy, out=scratch)
+        scratch *= share
+        v *= beta
+        v += scratch
+
+    # -- elementwise, and along rows -----------------------------------------------------------------------------
+    def relu(self, x: Array, out: Array | None = None) -> Array:
+        """max(x, 0), into `out`, which may be x, or into a new array."""
+        y = self.empty(x.shape) if out is None else out
         self.xp.maximum(x, 0, out=y)
         return y
 
-    def relu_backward(self, dy: Array, y: Array) -> Array:
-        """dy where y > 0, else 0: the derivative at the kink is taken as 0."""
+    def relu_backward(self, dy: Array | ScaledRows, y: Array, out: Array | None = None) -> Array:
+        """dy where y > 0, else 0: the derivative at the kink is taken as 0. `out` may be dy, its rows, or y."""
         open_ = self.empty(y.shape, bool, kind="workspace")
         self.xp.greater(y, 0, out=open_)
-        dx = self.empty(y.shape)
+        if isinstance(dy, ScaledRows):
+            dy = dy.written(self)
+        dx = self.empty(y.shape) if out is None else out
         self.xp.multiply(dy, open_, out=dx)
         return dx
+
+    def row_squares(self, x: Array) -> Array:
+        """sum over j of x_ij^2 for x (N, F): (N,)."""
+        total: Array = self.xp.einsum("ij,ij->i", x, x)
+        return total
+
+    def scale_rows(self, x: Array, scale: Array, out: Array) -> None:
+        """out_i = scale_i x_i for x and out (N, F), scale (N,); out may be x."""
+        self.xp.multiply(x, scale[:, None], out=out)
+
+    # -- rows that differ in their label alone, see lab.backend.labelled ----------------------------------------
+    def add_labels(
+        self, product: Array, label: Array, columns: Array, scale: Array | None, b: Array | None, out: Array
+    ) -> None:
+        """out_i = scale_i (product_i + sum_k label_ik columns_k) + b; no scale is 1, no b is 0."""
+        self.xp.matmul(label, columns, out=out)
+        out += product
+        if scale is not None:
+            out *= scale
+        if b is not None:
+            out += b
+
+    def add_label_gradients(self, dy: Array, label: Array, scale: Array | None, total: Array, at_label: Array) -> None:
+        """total_i += scale_i dy_i; at_label_k += sum_i label_ik scale_i dy_i, in place."""
+        if scale is not None:
+            scaled = self.empty(dy.shape, kind="workspace")
+            dy = self.xp.multiply(dy, scale, out=scaled)
+        total += dy
+        at_label += label.T @ dy
 
     # -- normalisation -------------------------------------------------------------------------------------------
     @overload
@@ -164,9 +216,12 @@ class Backend(ABC):
 
     # -- optimizer steps, in place -------------------------------------------------------------------------------
     def sgd_step(
-        self, w: Array, g: Array, v: Array | None, rate: float, momentum: float, dampening: float, decay: float
-    ) -> None:
+        self, w: Array, g: Array | Product, v: Array | None, rate: float, momentum: float, dampening: float,
+        decay: float,
+    ) -> None:  # fmt: skip
         """v <- momentum v + (1 - dampening) g; w <- w - rate (v + decay w), all on the old w. v None: v = g."""
+        if isinstance(g, Product):
+            g = g.written(self)
         if v is not None:
             v *= momentum
             scratch = self.empty(w.shape, kind="workspace")

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lab.backend.product import Product
+
 if TYPE_CHECKING:
     from lab.backend.base import Array, Backend, Shape
 
@@ -81,32 +83,16 @@ class LabelledRows:
         n, product, columns = len(self.base.rows), self.base.product(W, ops), W[self.base.place]
         y = ops.empty((len(self), W.shape[1]))
         for i, label in enumerate(self.labels):
-            part = y[i * n : (i + 1) * n]
-            ops.xp.matmul(label, columns, out=part)
-            part += product
-            if self.scales is not None:
-                part *= self.scales[i]
-        if b is not None:
-            y += b
+            scale = None if self.scales is None else self.scales[i]
+            ops.add_labels(product, label, columns, scale, b, y[i * n : (i + 1) * n])
         return y
 
-    def affine_backward(self, dy: Array, bias: bool, ops: Backend) -> tuple[None, Array, Array | None]:
-        """As Backend.affine_backward without dx: the rows' gradients meet in one product with what they share."""
-        xp, rows, place, n = ops.xp, self.base.rows, self.base.place, len(self.base.rows)
-        dW = ops.empty((rows.shape[1], dy.shape[1]), kind="gradients")
+    def product_with(self, dy: Array, ops: Backend) -> Product:
+        """(these rows)^T dy for dy (rows, O): the rows' gradients meet in one product with what they share."""
+        rows, n = self.base.rows, len(self.base.rows)
         total = ops.zeros((n, dy.shape[1]), kind="workspace")
-        scaled = ops.empty((n, dy.shape[1]), kind="workspace")
         at_label = ops.zeros((self.labels[0].shape[1], dy.shape[1]), kind="workspace")
         for i, label in enumerate(self.labels):
-            part = dy[i * n : (i + 1) * n]
-            if self.scales is not None:
-                part = xp.multiply(part, self.scales[i], out=scaled)
-            total += part
-            at_label += label.T @ part
-        xp.matmul(rows.T, total, out=dW)
-        dW[place] += at_label
-        db = None
-        if bias:
-            db = ops.empty((dy.shape[1],), kind="gradients")
-            xp.sum(dy, axis=0, out=db)
-        return None, dW, db
+            scale = None if self.scales is None else self.scales[i]
+            ops.add_label_gradients(dy[i * n : (i + 1) * n], label, scale, total, at_label)
+        return Product(rows, total, self.base.place, at_label)

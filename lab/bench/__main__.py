@@ -115,7 +115,7 @@ def _memory(arguments: list[str]) -> int:
 
     usual = Grid()
     parser = _parser("memory", "Counted memory over depth x width x batch, beside the analytic model.")
-    parser.add_argument("--depths", type=_numbers, default=usual.depth, help="hidden layers, ... (2,4,8,16)")
+    parser.add_argument("--depths", type=_numbers, default=usual.depth, help="hidden layers, ... (3,6,12,24)")
     parser.add_argument("--widths", type=_numbers, default=usual.width, help="units, ... (250,500,1000)")
     parser.add_argument("--batches", type=_numbers, default=usual.batch, help="images a step, ... (50,100,200)")
     asked = parser.parse_args(arguments)

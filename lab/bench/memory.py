@@ -81,7 +81,7 @@ VARIANTS = (
 class Grid:
     """The depths, widths and batch sizes whose every combination is measured."""
 
-    depth: Sequence[int] = (2, 4, 8, 16)
+    depth: Sequence[int] = (3, 6, 12, 24)
     width: Sequence[int] = (250, 500, 1000)
     batch: Sequence[int] = (50, 100, 200)
     variants: Sequence[Variant] = field(default=VARIANTS)
@@ -144,7 +144,7 @@ def sizes_of(trainer: Trainer) -> model.Sizes:
         tuple(int(block.shape[0]) for block in trainer.network.blocks),
         trainer.n_outputs,
         trainer.ops.dtype.itemsize,
-        compiled=trainer.ops.kernels != "numpy",
+        compiled=trainer.ops.adds_products,
     )
 
 

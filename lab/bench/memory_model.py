@@ -13,10 +13,10 @@ The lines below are what is alive beside that at one moment.
 
 Backprop, activations in numbers (each block keeps its output; its input is the output below):
 
-    forward l       N (w_1 + .. + w_(l-1)) + 2 N w_l             before and behind the activation
+    forward l       N (w_1 + .. + w_l)                           the activation takes the place of what it was asked of
     backward l      N (w_1 + .. + w_l) + 2 N w_l + N w_(l-1)     dh, dz, and dx but for the first
     gradients       H, and P_j for all j >= l; with update=during H or P_l alone
-    workspace       N w_l bytes of mask; in the update, without compiled kernels, the unit's largest matrix
+    workspace       without compiled kernels N w_l bytes of mask, and in the update the unit's largest matrix
 
 so activations peak at N (w_1 + .. + w_L) + N (2 w_L + w_(L-1)): linear in depth. recompute=k keeps of w_1 .. w_L only
 what every k-th block reads, and the outputs of k blocks at a time (and, while these are passed, that of the highest of
@@ -26,20 +26,25 @@ unit's more.
 Forward-forward, joint passes (2N rows; block 1 reads the image, held once as N D and as its product N w_1, both counted
 as readout until block 1 is done, as activations where there is no head):
 
-    forward l       2N w_(l-1) + 4N w_l                          input but for block 1, before and behind the activation
-    backward l      2N w_(l-1) + 6N w_l                          h, dh, dz
-    update, pass on 2N w_(l-1) + 2N w_l;  4N w_l
-    gradients       P_l
-    workspace       2N w_l bytes of mask; block 1: 2N w_1 + K w_1; update without compiled kernels: the largest matrix
+    forward l       2N w_(l-1) + 2N w_l                          input but for block 1, and h
+    pass on         2N w_(l-1) + 4N w_l                          and its norm, but for the last block
+    backward l      the same: dz takes the place of h            2N w_l more without compiled kernels: dh
+    update          the same: the weights' gradient is added to the running average as it is computed; without compiled
+                    kernels it is written out before, and dz is gone
+    gradients       w_l of the biases; P_l without compiled kernels
+    workspace       block 1: N w_1 + K w_1; without compiled kernels N w_1 more, 2N w_l bytes of mask, and in the
+                    update the largest matrix
 
-so activations peak at the widest pair of neighbours, 2N w_(l-1) + 6N w_l: flat in depth. Separate passes hold the same
-for N rows at a time, the other rows' input and output waiting, and two sets of a block's gradients:
+so activations peak at the widest pair of neighbours, 2N w_(l-1) + 4N w_l: flat in depth. Separate passes hold the same
+for N rows at a time, the other rows' input and output waiting, and write the gradients out to add them:
 
-    backward l      2N w_(l-1) + 4N w_l                          gradients 2 P_l
+    forward l       2N w_(l-1) + N w_l                           N w_l more for the second: what the first passed on
+    pass on         N w_l more
+    gradients       P_l, 2 P_l in the second pass's backward
 
 The readout's own, in numbers beside N D + N w_1 (2 N K more are logits and labels):
 
-    walk, block l   N sum_(C, j < l) w_j + N w_(l-1) + 2N w_l   kept rows, output below, before and behind activation;
+    walk, block l   N sum_(C, j < l) w_j + N w_(l-1) + 2N w_l   kept rows, output below, h and its norm;
                                                                 N w_(l-1) more where the normed one below is not kept
     update          N sum_C w + sum_C V                         and max V without compiled kernels
 
@@ -60,8 +65,8 @@ from lab.backend.pool import KINDS
 class Sizes:
     """A step's sizes: N = batch, D = inputs, w = widths, K = classes, s = itemsize.
 
-    compiled: whether the optimizer's step runs without temporaries. raw: bytes of a stored number, 0 where rows are
-    stored as the floats that are computed with.
+    compiled: whether activations, norms and the optimizer run without temporaries, and BLAS adds products to averages.
+    raw: bytes of a stored number, 0 where rows are stored as the floats that are computed with.
     """
 
     batch: int
@@ -123,7 +128,7 @@ def backprop(
     for l in range(depth):
         first = l // length * length
         below = sum(w[first:l]) if not recompute or first == starts[-1] else w[l - 1] if l > first else 0
-        alive(f"block{l + 1} forward", n * (read[first] + below + 2 * w[l]), before)
+        alive(f"block{l + 1} forward", n * (read[first] + below + w[l]), before)
     kept = read[starts[-1]] + sum(w[starts[-1] :])
     alive("loss", n * (kept + 2 * k), before)
     alive("head backward", n * (kept + w[-1] + k), before + units[-1])
@@ -136,12 +141,12 @@ def backprop(
         again = recompute and top < depth - 1
         if again and l == top:
             for j in range(first, top + 1):
-                held = read[first] + w[top] + sum(w[first:j]) + 2 * w[j]
+                held = read[first] + w[top] + sum(w[first:j]) + w[j]
                 alive(f"block{j + 1} forward", n * (held + k), before + collected)
         outputs = read[first] + sum(w[first : l + 1]) + (w[top] if again and l < top else 0)
         below = w[l - 1] if l else 0
         place = f"block{l + 1} backward"
-        alive(place, n * (outputs + 2 * w[l] + k), before + collected, n * w[l])
+        alive(place, n * (outputs + 2 * w[l] + k), before + collected, 0 if sizes.compiled else n * w[l])
         alive(place, n * (outputs + 2 * w[l] + below + k), before + collected + units[l])
         if update == "during":
             left = outputs - w[l] + below + (w[l] if again and l == top else 0)
@@ -183,8 +188,12 @@ def forward_forward(
         own = sizes.parameters[l]
         first = 0 if l else s * n * (sizes.inputs + width)
         inputs = 2 * n * below if l else 0
-        others = n * width if apart else 0  # the output of the rows that went first, and below their gradient
-        labels = s * (2 * n + k) * width if l == 0 else 0
+        labels = s * (n + k) * width if l == 0 else 0
+        scaled = s * n * width if l == 0 and not sizes.compiled else 0
+        passed = batch * width if l + 1 < len(w) else 0  # what goes on is computed before the backward
+        spent = 0 if sizes.compiled else batch * width  # dh, where it is written out
+        mask = 0 if sizes.compiled else batch * width
+        matrix = 0 if sizes.compiled and not apart else own - width
 
         def alive(
             phase: str, activations: int, gradients: int = 0, workspace: int = 0, image: int = first, block: int = l + 1
@@ -193,14 +202,17 @@ def forward_forward(
             held[image_is] = held.get(image_is, 0) + image
             moments.append(Moment(f"block{block} {phase}", resident | held))
 
-        alive("forward", inputs + others + 2 * batch * width, own if apart else 0)
-        alive("backward", inputs + others + 3 * batch * width, own if apart else 0, batch * width)
-        alive("backward", inputs + others + 3 * batch * width, 2 * own if apart else own, labels)
-        alive("update", inputs + 2 * n * width, own, _scratch(sizes, [(below, width)]))
-        if l + 1 < len(w) and apart:  # the rows that go second still have their input
-            alive("pass on", inputs // 2 + 3 * n * width)
-        elif l + 1 < len(w):
-            alive("pass on", 4 * n * width, image=0)
+        earlier = passed if apart else 0  # what the rows that went first passed on, and the gradient that they left
+        before = own if apart else 0
+        alive("forward", inputs + earlier + batch * width, before)
+        if passed:
+            alive("pass on", inputs + earlier + passed + batch * width, before)
+        alive("backward", inputs + earlier + passed + batch * width + spent, before, mask)
+        alive("backward", inputs + earlier + passed + batch * width, before + matrix + width, labels + scaled)
+        unwritten = sizes.compiled and not apart  # then the product's factors live until the update
+        left = batch * width if unwritten else 0
+        scratch = labels if unwritten else _scratch(sizes, [(below, width)])
+        alive("update", inputs + earlier + passed + left, width if unwritten else own, scratch)
     return moments
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from lab.backend import Array
+from lab.backend import Array, ScaledRows
 from lab.errors import UsageError
 from lab.layers.base import Cache, Ctx, Grads, Layer
 from lab.registry import unknown
@@ -19,12 +19,22 @@ class Activation(Layer):
 class ReLU(Activation):
     """y = max(x, 0); dx = dy [y > 0]."""
 
+    takes_scaled = True
+
     def forward(self, x: Array, ctx: Ctx) -> tuple[Array, Cache]:
         y = ctx.ops.relu(x)
         return y, y if ctx.keep else None
 
-    def backward(self, dy: Array, cache: Cache, ctx: Ctx, need_dx: bool = True) -> tuple[Array | None, Grads]:
-        return (ctx.ops.relu_backward(dy, cache) if need_dx else None), {}
+    def overwrite(self, x: Array, ctx: Ctx) -> tuple[Array, Cache]:
+        y = ctx.ops.relu(x, out=x)
+        return y, y if ctx.keep else None
+
+    def backward(
+        self, dy: Array | ScaledRows, cache: Cache, ctx: Ctx, need_dx: bool = True
+    ) -> tuple[Array | None, Grads]:
+        if not need_dx:
+            return None, {}
+        return ctx.ops.relu_backward(dy, cache, out=cache if ctx.spend else None), {}
 
 
 class LeakyReLU(Activation):

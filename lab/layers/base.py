@@ -18,7 +18,7 @@ import numpy as np
 from lab.backend import Array, Backend, Shape
 
 Cache: TypeAlias = Any
-Grads: TypeAlias = dict[str, Array]
+Grads: TypeAlias = dict[str, Any]  # arrays, or Products where the pass allows gradients that are not written out
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ class Ctx:
     train: bool = False
     keep: bool = False
     mask: Array | None = None
+    unwritten: bool = False
+    spend: bool = False
 
     def keeping(self, keep: bool = True) -> Ctx:
         """The same pass with caches kept (or not)."""
@@ -73,6 +75,9 @@ class Layer:
     # such, "takes" computes with them, "no" needs them written.
     labelled: Literal["no", "passes", "takes"] = "no"
 
+    fresh = False  # the output is a new array, and the cache does not hold it: whoever gets it may overwrite it
+    takes_scaled = False  # dy may be ScaledRows
+
     def build(self, in_shape: Shape, ops: Backend, rng: np.random.Generator) -> Shape:
         """Make the parameters for inputs of `in_shape`; returns the output's shape. Raises UsageError on a misfit."""
         self.params = {}
@@ -81,6 +86,10 @@ class Layer:
     def forward(self, x: Array, ctx: Ctx) -> tuple[Array, Cache]:
         """y for x of shape (N, *in_shape), and what backward needs (None unless ctx.keep)."""
         raise NotImplementedError
+
+    def overwrite(self, x: Array, ctx: Ctx) -> tuple[Array, Cache]:
+        """As forward; the output may take the place of x."""
+        return self.forward(x, ctx)
 
     def backward(self, dy: Array, cache: Cache, ctx: Ctx, need_dx: bool = True) -> tuple[Array | None, Grads]:
         """dx = dy . dy/dx (None unless need_dx) and the gradient of each parameter, summed over the batch."""

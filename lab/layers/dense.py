@@ -17,6 +17,7 @@ class Dense(Layer):
     """
 
     labelled = "takes"
+    fresh = True
 
     def __init__(self, units: int, *, init: Init = "lecun", bias: bool = True) -> None:
         if units < 1:
@@ -40,7 +41,7 @@ class Dense(Layer):
         return ctx.ops.affine(x, self.params["W"], self.params.get("b")), x if ctx.keep else None
 
     def backward(self, dy: Array, cache: Cache, ctx: Ctx, need_dx: bool = True) -> tuple[Array | None, Grads]:
-        dx, dW, db = ctx.ops.affine_backward(cache, self.params["W"], dy, self.bias, need_dx)
+        dx, dW, db = ctx.ops.affine_backward(cache, self.params["W"], dy, self.bias, need_dx, not ctx.unwritten)
         return dx, {"W": dW} if db is None else {"W": dW, "b": db}
 
     def flops(self) -> int:

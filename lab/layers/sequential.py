@@ -27,6 +27,7 @@ class Sequential(Layer):
         self.stats = {f"{i}.{name}": s for i, layer in enumerate(self.layers) for name, s in layer.stats.items()}
         self._first = next((i for i, layer in enumerate(self.layers) if layer.params), len(self.layers))
         self.labelled = next((layer.labelled for layer in self.layers if layer.labelled != "passes"), "passes")
+        self.fresh = bool(self.layers) and self.layers[-1].fresh
         return shape
 
     def forward(self, x: Array, ctx: Ctx) -> tuple[Array, Cache]:

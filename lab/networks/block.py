@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.backend import Array, Backend, Shape
+from lab.backend import Array, Backend, ScaledRows, Shape, written
 from lab.errors import UsageError
 from lab.layers import Cache, Ctx, Grads, Layer
 
@@ -76,7 +76,8 @@ class Block:
                 # the first body's output may be in its cache, so that only a sum of our own is added to in place
                 z = ctx.ops.xp.add(z, out, out=ctx.ops.empty(z.shape) if i == 1 else z)
         assert z is not None
-        h, last = self.activation.forward(z, ctx)
+        own = len(self.bodies) > 1 or self.bodies[0].fresh
+        h, last = self.activation.overwrite(z, ctx) if own else self.activation.forward(z, ctx)
         return h, (caches, last) if ctx.keep else None
 
     def pass_on(self, h: Array, ctx: Ctx) -> tuple[Array, Cache]:
@@ -93,7 +94,7 @@ class Block:
 
     def backward(
         self,
-        dh: Array,
+        dh: Array | ScaledRows,
         cache: Cache,
         ctx: Ctx,
         dz: tuple[slice, Array] | None = None,
@@ -104,7 +105,9 @@ class Block:
         `dz` = (rows, value) is added to the gradient behind the activation: for terms that it does not gate.
         """
         caches, last = cache
-        da, _ = self.activation.backward(dh, last, ctx)
+        if not self.activation.takes_scaled:
+            dh = written(dh, ctx.ops)
+        da, _ = self.activation.backward(dh, last, ctx)  # type: ignore[arg-type]  # those that take it have said so
         assert da is not None
         if dz is not None:
             da[dz[0]] += dz[1]

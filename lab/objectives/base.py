@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from lab.backend import Array, Backend, Shape
+from lab.backend import Array, Backend, ScaledRows, Shape
 from lab.errors import UsageError
 from lab.layers import Ctx
 
@@ -56,14 +56,15 @@ class Rows:
 class Signal:
     """What a local objective says to its block.
 
-    loss   0-d, the mean over images; dh the gradient with respect to the activities h.
+    loss   0-d, the mean over images; dh the gradient with respect to the activities h, ScaledRows where it is a number
+           for each row times h.
     dz     (rows, value), added to the gradient behind the block's last activation, which does not gate it.
     grads  the gradient of each of the objective's own parameters, by name.
     seen   0-d figures worth recording, e.g. the mean goodness of positive rows.
     """
 
     loss: Array
-    dh: Array
+    dh: Array | ScaledRows
     dz: tuple[slice, Array] | None = None
     grads: dict[str, Array] = field(default_factory=dict)
     seen: dict[str, Array] = field(default_factory=dict)

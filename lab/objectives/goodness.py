@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-from lab.backend import Array, Backend, Shape
+from lab.backend import Array, Backend, ScaledRows, Shape
 from lab.errors import UsageError
 from lab.layers import Ctx
 from lab.objectives.base import PairObjective, Rows, Signal
@@ -72,11 +72,12 @@ class Goodness(PairObjective):
             slope *= 2
         if self.reduce == "mean":
             slope /= width
-        dh = ops.empty(flat.shape)
+        dh: Array | ScaledRows
         if self.of == "squares":
-            xp.multiply(flat, slope[:, None], out=dh)
+            dh = ScaledRows(h, slope.astype(ops.dtype, copy=False))
         else:
-            dh[...] = slope[:, None]
+            dh = ops.empty(h.shape)
+            dh.reshape(flat.shape)[...] = slope[:, None]
         seen = {}
         if rows.n:
             seen = {
@@ -84,7 +85,7 @@ class Goodness(PairObjective):
                 for name, part in (("positive", rows.positive), ("negative", rows.negative))
                 if part.stop > part.start
             }
-        return Signal(loss, dh.reshape(h.shape), self._peers(h, flat, rows, state), seen=seen)
+        return Signal(loss, dh, self._peers(h, flat, rows, state), seen=seen)
 
     def evidence(self, h: Array, state: dict[str, Array], ctx: Ctx) -> Array:
         """s g for each row of h: the more, the more it looks like a positive row."""
@@ -92,7 +93,7 @@ class Goodness(PairObjective):
 
     def amount(self, flat: Array, ops: Backend) -> Array:
         """g for each row of `flat` (rows, width)."""
-        total: Array = ops.xp.einsum("ij,ij->i", flat, flat) if self.of == "squares" else flat.sum(axis=1)
+        total: Array = ops.row_squares(flat) if self.of == "squares" else flat.sum(axis=1)
         return total / max(1, flat.shape[1]) if self.reduce == "mean" else total
 
     def threshold(self, width: int) -> float:

@@ -162,6 +162,7 @@ class LocalTrainer(Trainer):
         loss: Array | float = 0.0
         grads: dict[str, Array] = {}
         outputs = []
+        unwritten = len(passes) == 1 and self.ops.adds_products and getattr(self.optimizer, "takes_products", False)
         for each in passes:
             with usage.during(f"{block.name} forward", "activations"):
                 inputs = [each.values[source.name] for source in block.sources]
@@ -171,9 +172,17 @@ class LocalTrainer(Trainer):
                     signal = self.objective(h, each.rows, self._objectives[block.name], each.ctx)
                 loss = loss + signal.loss
                 figures |= {f"{block.name}/{figure}": value for figure, value in signal.seen.items()}
+            shared = False
+            if pass_on:
+                with usage.during(f"{block.name} pass on", "activations"):
+                    outputs.append(block.pass_on(h, each.ctx.keeping(False))[0])
+                    shared = self.ops.xp.may_share_memory(h, outputs[-1])
+            if learn:
+                # what goes on is computed by now, so that the backward may overwrite h
+                own = replace(each.ctx, spend=not shared, unwritten=unwritten)
                 with usage.during(f"{block.name} backward", "activations"):
                     nothing = [False] * len(block.sources)
-                    _, part = block.backward(signal.dh, cache, each.ctx, signal.dz, need_dx=nothing)
+                    _, part = block.backward(signal.dh, cache, own, signal.dz, need_dx=nothing)
                 part |= {f"objective.{key}": g for key, g in signal.grads.items()}
                 settle(block.stats, block.statistics(cache))
                 for key, g in part.items():
@@ -182,7 +191,6 @@ class LocalTrainer(Trainer):
                     else:
                         grads[key] = g
                 del signal, part, g
-            outputs.append(h)
             del h, cache, inputs
         if learn:
             if self.ops.name == "numpy":
@@ -192,12 +200,11 @@ class LocalTrainer(Trainer):
             figures[f"{block.name}/loss"] = loss
         del grads
         unread = network.unread_after(i)
-        with usage.during(f"{block.name} pass on", "activations"):
-            for each in passes:
-                for name in unread:
-                    del each.values[name]
-                if pass_on:
-                    each.values[block.name], _ = block.pass_on(outputs.pop(0), each.ctx.keeping(False))
+        for each in passes:
+            for name in unread:
+                del each.values[name]
+            if pass_on:
+                each.values[block.name] = outputs.pop(0)
         return figures
 
     # -- answering -----------------------------------------------------------------------------------------------

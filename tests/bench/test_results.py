@@ -146,7 +146,7 @@ def test_how_time_grows_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_memory_is_counted_drawn_and_told(tmp_path: Path) -> None:
-    found = sweep(Grid((2, 4), (32, 64), (10, 20), [v for v in VARIANTS if v.name in FAMILY_NAMES.values()]))
+    found = sweep(Grid((3, 6), (32, 64), (10, 20), [v for v in VARIANTS if v.name in FAMILY_NAMES.values()]))
     assert len(found["points"]) == 16
     by = {(e["variant"], e["axis"], e["kind"]): e["exponent"] for e in found["exponents"]}
     assert by["forward-forward", "depth", "activations"] == pytest.approx(0, abs=0.01)

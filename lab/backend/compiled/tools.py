@@ -1,0 +1,57 @@
+"""How loops are compiled, and how a large one is shared between threads.
+
+The loops release the GIL, so that `split` can give each part of a large array to a thread of its own; threads of
+Python's sleep when idle, while those of numba's own pools keep spinning and take the cores from BLAS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numba
+
+SPLIT_FROM = 1 << 18  # elements; below, handing work to a thread costs more than it saves
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compiled at first use in the order that is written, and kept on disk where there is a folder to write to."""
+    return _jit(function, False)
+
+
+def reordered(function: Callable[..., Any]) -> Any:
+    """As `compiled`, with sums in any order, which is what lets a loop over a row use wide registers.
+
+    Not a number stays not a number and infinity infinity: no other liberty is given.
+    """
+    return _jit(function, {"reassoc", "contract"})
+
+
+def _jit(function: Callable[..., Any], liberties: bool | Collection[str]) -> Any:
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": liberties}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # numba refuses cache=True where neither the package nor the home can be written
+        return numba.njit(**options)(function)
+
+
+def split(kernel: Any, arrays: list[Any], numbers: tuple[Any, ...], threads: int) -> None:
+    """kernel(*arrays, *numbers) over flat arrays, in `threads` equal parts side by side where they are large."""
+    size = arrays[0].size
+    if threads < 2 or size < SPLIT_FROM:
+        kernel(*arrays, *numbers)
+        return
+    bounds = [size * i // threads // 16 * 16 for i in range(threads)] + [size]
+    parts = [[a[low:high] for a in arrays] for low, high in pairwise(bounds)]
+    waiting = [_pool(threads - 1).submit(kernel, *part, *numbers) for part in parts[1:]]
+    kernel(*parts[0], *numbers)
+    for part in waiting:
+        part.result()
+
+
+@cache
+def _pool(workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers, thread_name_prefix="lab-kernel")
