@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from lab.errors import StorageError, UsageError
-from lab.report import svg, text, write
+from lab.report import html, svg, text, write
 from lab.report.compare import Comparison, compare
 from lab.report.figure import Figure
 from lab.report.figures import KEYS, make_figures
 from lab.report.limits import limits, status_text
 from lab.report.load import Records, load_records
-from lab.report.style import COLOURS, css
 from lab.report.sweeps import sweep_runs
 from lab.report.tables import Table, make_tables
 
@@ -187,12 +182,7 @@ def _command(roots: list[Path], out: Path, limited: bool, sweep: str | None, tit
 
 def as_html(page: Mapping[str, Any], figures: Sequence[Figure]) -> str:
     """The one self-contained page; its policy allows its own style and script by their digests, and nothing else."""
-    style = css() + _print_colours() + _template("page.css")
-    script = _template("page.js")
-    policy = (
-        f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    style, script = html.page_style(), html.template("page.js")
     drawn = [
         {
             "key": f.key, "title": f.title, "caption": f.caption, "missing": f.missing, "notes": f.notes,
@@ -201,36 +191,17 @@ def as_html(page: Mapping[str, Any], figures: Sequence[Figure]) -> str:
         }
         for f in figures
     ]  # fmt: skip
-    environment = _environment(html=True)
+    environment = html.environment()
     environment.filters["tied"] = lambda sentence: sentence.replace("95 %", "95\u00a0%")
-    template = environment.from_string(_template("page.html.j2"))
-    return template.render(
-        {**page, "figures": drawn, "policy": policy, "style": Markup(style), "script": Markup(script)}
-    )
+    return environment.from_string(html.template("page.html.j2")).render({
+        **page, "figures": drawn, "policy": html.policy(style, script),
+        "style": Markup(style), "script": Markup(script),
+    })  # fmt: skip
 
 
 def as_markdown(page: Mapping[str, Any], figures: Sequence[Figure]) -> str:
     """The same content as Markdown, with the PNG pictures."""
-    environment = _environment(html=False)
+    environment = html.environment(html=False)
     environment.filters["md"] = text.markdown
     environment.filters["mdtable"] = lambda table: write.markdown(table, page["links"])
-    return environment.from_string(_template("report.md.j2")).render({**page, "figures": figures})
-
-
-def _environment(*, html: bool) -> Environment:
-    return Environment(
-        autoescape=html, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-
-
-def _print_colours() -> str:
-    """Paper is light, whatever the screen is."""
-    return f"@media print{{:root{{{''.join(f'--{name}:{value};' for name, value, _ in COLOURS)}}}}}"
-
-
-def _template(name: str) -> str:
-    return (files("lab.report") / "template" / name).read_text(encoding="utf-8")
-
-
-def _digest(source: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
+    return environment.from_string(html.template("report.md.j2")).render({**page, "figures": figures})
