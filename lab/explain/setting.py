@@ -1,0 +1,99 @@
+"""What is explained: trainers from a config as `lab` reads it, made small, and a few rows for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lab.config import RunConfig, build, parse
+from lab.data import Split, load_dataset
+from lab.errors import UsageError
+from lab.overrides import explained
+from lab.random import generator
+from lab.trainers import Trainer
+
+BOTH = ("backprop", "forward_forward")
+# Small enough to be worked by hand; what the command line says comes after these and wins.
+SMALL = {"depth": 2, "width": 2, "units": 2, "channels": 2, "kernel": 2}
+GENERAL = ("trainer.batch_size=1", "trainer.epochs=1", "backend.dtype=float64")
+# Rows that are made up where no data set is asked for: the first shape that the model takes.
+SHAPES = ((2,), (1, 4, 4), (3, 2))
+CLASSES = 2
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The trainers to look at, by name, and the rows that each of them makes one step with."""
+
+    configs: dict[str, RunConfig]
+    rows: Split
+    source: str
+    overrides: tuple[str, ...]
+
+
+def setting(overrides: Sequence[str]) -> Setting:
+    """What these overrides ask for: `trainer=a,b` names the trainers side by side, all else is as for a run.
+
+    Raises UsageError for what is no option, and for a backend that does not count its memory.
+    """
+    asked = [o for o in overrides if o.startswith("trainer=")]
+    trainers = asked[-1].removeprefix("trainer=").strip("[]").split(",") if asked else list(BOTH)
+    rest = [o for o in overrides if not o.startswith("trainer=")]
+    configs = {name: _config(name, rest) for name in dict.fromkeys(trainers)}
+    config = next(iter(configs.values()))
+    if any(c.backend["name"] != "numpy" for c in configs.values()):
+        raise UsageError("explain counts the memory of the CPU's buffers; leave out backend, or use backend=numpy")
+    n = int(config.trainer["batch_size"])
+    if any(re.match(r"\+?data[.=]", o) for o in rest):
+        data = load_dataset(config.data["name"], valid=config.data["valid"], limit=config.data["limit"])
+        train = data.train
+        return Setting(configs, Split(train.x[:n], train.y[:n], scale=train.scale), data.name, tuple(overrides))
+    return Setting(configs, made_up(config, n), "made up", tuple(overrides))
+
+
+def trainer_of(config: RunConfig, rows: Split) -> Trainer:
+    """A trainer of that config, built for those rows."""
+    if rows.y.dtype.kind == "f":
+        return build(config).build(rows.x.shape[1:], 1, "regression", rows.scale)
+    classes = max(CLASSES, int(rows.y.max()) + 1)
+    return build(config).build(rows.x.shape[1:], classes, "classification", rows.scale)
+
+
+def made_up(config: RunConfig, n: int) -> Split:
+    """n rows of a shape that the model takes, with labels in turn; the first flat row is 1, 0.5."""
+    refused: UsageError | None = None
+    for shape in SHAPES:
+        x = np.round(generator(0, "explain").random((n, *shape)), 1)
+        if shape == (2,):
+            x[0] = 1, 0.5
+        rows = Split(x, np.arange(n) % CLASSES)
+        try:
+            trainer_of(config, rows)
+        except UsageError as error:
+            refused = refused or error
+        else:
+            return rows
+    assert refused is not None
+    raise UsageError(f"{refused}; name the data to explain it with, such as data=digits")
+
+
+def _config(trainer: str, rest: Sequence[str]) -> RunConfig:
+    group = f"trainer={trainer}"
+    small = [f"model.{key}={value}" for key, value in SMALL.items() if key in _composed([group, *rest])["model"]]
+    return parse(_composed([group, *small, *GENERAL, *rest]))
+
+
+def _composed(overrides: list[str]) -> dict[str, Any]:
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    from lab.app import config_folder
+    from lab.sweep.hooks import plain
+
+    GlobalHydra.instance().clear()
+    with explained(overrides, config_folder()), initialize_config_dir(str(config_folder()), version_base="1.3"):
+        return plain(compose("config", overrides=overrides))
