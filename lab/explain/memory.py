@@ -36,6 +36,11 @@ class Alive:
             self._arrays[address] = reference, name
         return given or name
 
+    def rename(self, array: Any, name: str) -> None:
+        """Give the buffer behind `array` a new name: its contents are others now."""
+        if (address := _address(array)) in self._arrays:
+            self._arrays[address] = self._arrays[address][0], name
+
     def names(self) -> tuple[str, ...]:
         """The named arrays alive, in the order in which they were made."""
         return tuple(name for _, name in self._arrays.values() if name)

@@ -19,7 +19,7 @@ from lab.trainers import Trainer
 BOTH = ("backprop", "forward_forward")
 # Small enough to be worked by hand; what the command line says comes after these and wins.
 SMALL = {"depth": 2, "width": 2, "units": 2, "channels": 2, "kernel": 2}
-GENERAL = ("trainer.batch_size=1", "trainer.epochs=1", "backend.dtype=float64")
+GENERAL = ("trainer.batch_size=1", "trainer.epochs=1", "backend.dtype=float64", "backend.kernels=numpy")
 # Rows that are made up where no data set is asked for: the first shape that the model takes.
 SHAPES = ((2,), (1, 4, 4), (3, 2))
 CLASSES = 2

@@ -6,8 +6,9 @@ a layer goes through a wrapper that copies what went in and came out, and calls 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,10 @@ from lab.backend.labelled import LabelledRows
 from lab.explain.formula import backward_formula, forward_formula, whole_formula
 from lab.explain.memory import Alive
 from lab.explain.names import Role, children, roles
+from lab.explain.stand import Stand, copy, kept_in, parts
 from lab.explain.trace import Event, Moment, Trace, Value
 from lab.layers import Ctx, Layer
 from lab.objectives import Signal
-from lab.registry import names, part
 from lab.trainers import Trainer
 
 
@@ -46,13 +47,15 @@ class Watch:
             undo.append(lambda: object.__setattr__(owner, name, before) if had else object.__delattr__(owner, name))
 
         for role in roles(self.trainer.network):
-            put(role.layer, "forward", self._forward(role))
+            put(role.layer, "forward", self._forward(role, role.layer.forward))
+            if type(role.layer).overwrite is not Layer.overwrite:
+                put(role.layer, "overwrite", self._forward(role, role.layer.overwrite))
             put(role.layer, "backward", self._backward(role))
-        for owner, name, value in _parts(self.trainer):
+        for owner, name, value in parts(self.trainer):
             if hasattr(value, "step"):
-                put(owner, name, _Stand(value, step=self._step(value)))
+                put(owner, name, Stand(value, step=self._step(value)))
             else:
-                put(owner, name, _Stand(value, call=self._objective(value)))
+                put(owner, name, Stand(value, call=self._objective(value)))
         put(self.ops, "affine", self._affine)
         put(self.ops, "affine_backward", self._affine_backward)
         put(self.ops.usage, "during", self._during)
@@ -66,17 +69,15 @@ class Watch:
                 back()
 
     # -- layers --------------------------------------------------------------------------------------------------
-    def _forward(self, role: Role) -> Callable[..., Any]:
-        own = role.layer.forward
-
+    def _forward(self, role: Role, own: Callable[..., Any]) -> Callable[..., Any]:
         def forward(x: Any, ctx: Ctx) -> Any:
             flops = self._rows_of_work(x, role.layer) * role.flops
             reads = (self._value("x", x, role.reads), *self._parameters(role))
             self._inside += 1
             y, cache = own(x, ctx)
             self._inside -= 1
-            kept = _kept(cache, x=x, y=y) if ctx.keep else ()
-            makes = (self._value("y", y, role.makes),)
+            kept = kept_in(cache, y=y, x=x) if ctx.keep else ()
+            makes = (self._made("y", y, role.makes),)
             self._note(role.title, "forward", forward_formula(role.layer), reads, makes, kept, flops, role.owner)
             return y, cache
 
@@ -90,9 +91,9 @@ class Watch:
             self._inside += 1
             dx, grads = own(dy, cache, ctx, need_dx)
             self._inside -= 1
-            makes = [self._value(f"d{key}", g, f"d{role.parameter(key)}") for key, g in grads.items()]
+            makes = [self._made(f"d{key}", g, f"d{role.parameter(key)}") for key, g in grads.items()]
             if dx is not None:
-                makes.append(self._value("dx", dx, f"d{role.reads}"))
+                makes.append(self._made("dx", dx, f"d{role.reads}"))
             asked = bool(grads) + (dx is not None)
             read = cache if isinstance(cache, LabelledRows) else dy
             flops = self._rows_of_work(read, None) * role.flops * asked
@@ -105,7 +106,7 @@ class Watch:
     def _parameters(self, role: Role) -> list[Value]:
         if children(role.layer):
             return []
-        return [Value(key, role.parameter(key), _copy(p)) for key, p in role.layer.params.items()]
+        return [Value(key, role.parameter(key), copy(p)) for key, p in role.layer.params.items()]
 
     def _rows_of_work(self, x: Any, layer: Layer | None) -> int:
         """Rows that a product goes over. Those that share an image are computed once for all of their labels."""
@@ -118,39 +119,46 @@ class Watch:
 
     # -- what is no layer ----------------------------------------------------------------------------------------
     def _objective(self, own: Any) -> Callable[..., Any]:
-        def call(*args: Any, **options: Any) -> Any:
-            arrays = [a for a in args if isinstance(a, np.ndarray)]
-            found = own(*args, **options)
-            h = arrays[0]
+        def call(h: Array, *args: Any) -> Any:
             output = self._alive.call(h, "o")
-            reads = [self._value("h" if isinstance(found, Signal) else "o", h, output)]
-            reads += [Value("target", "target", _copy(a)) for a in arrays[1:]]
-            makes = []
+            inner = output != "o"
+            reads = [Value("h" if inner else "o", output, copy(h))]
+            reads += [Value("target", "target", copy(a)) for a in args if isinstance(a, np.ndarray)]
+            found = own(h, *args)
+            makes: list[Value] = []
             if isinstance(found, Signal):
-                makes += [Value("g", "g", _copy(own.evidence(h, self._aside)))] if hasattr(own, "evidence") else []
-                if hasattr(own, "threshold"):
-                    makes.append(Value("theta", "theta", np.asarray(own.threshold(h[0].size))))
-                loss, dh, dz = found.loss, found.dh, found.dz
-                if dz is not None:
-                    makes.append(Value("dz", "dz", _copy(dz[1])))
+                makes += self._evidence(own, h, args)
+                if found.dz is not None:
+                    makes.append(Value("dz", "dz", copy(found.dz[1])))
+                makes += [Value(f"d{key}", f"d{key}", copy(g)) for key, g in found.grads.items()]
+                loss, dh = found.loss, found.dh
             else:
                 loss, dh = found
-            makes += [
-                Value("L", "L", _copy(loss)),
-                self._value("dh" if reads[0].letter == "h" else "do", dh, f"d{output}"),
-            ]
+            makes += [Value("L", "L", copy(loss)), self._made(f"d{reads[0].letter}", dh, f"d{output}")]
             self._note(type(own).__name__, "objective", whole_formula(own), tuple(reads), tuple(makes), None)
             return found
 
         return call
 
+    def _evidence(self, own: Any, h: Array, args: Sequence[Any]) -> list[Value]:
+        """What the objective looks at, and what it compares that with."""
+        state, ctx = args[-2:]
+        found = []
+        if hasattr(own, "evidence"):
+            found.append(Value("g", "g", copy(own.evidence(h, state, replace(ctx, ops=self._aside)))))
+        if hasattr(own, "threshold"):
+            found.append(Value("theta", "theta", np.asarray(own.threshold(h[0].size))))
+        return found
+
     def _step(self, own: Any) -> Callable[..., Any]:
         def step(params: dict[str, Array], grads: dict[str, Array], state: Any, ops: Any, gain: float = 1.0) -> None:
             place = self.ops.usage.place.split(" ")[0]
-            before = [Value(f"w: {key}", f"{place}.{key}", _copy(p)) for key, p in params.items()]
-            reads = [v for b, g in zip(before, grads.values(), strict=False) for v in (b, Value("g", "", _copy(g)))]
+            before = [Value(f"w: {key}", f"{place}.{key}", copy(p)) for key, p in params.items()]
+            reads = [
+                v for b, g in zip(before, grads.values(), strict=False) for v in (b, Value("g", "", self._written(g)))
+            ]
             own.step(params, grads, state, ops, gain)
-            makes = tuple(Value(b.letter, b.name, _copy(p)) for b, p in zip(before, params.values(), strict=True))
+            makes = tuple(Value(b.letter, b.name, copy(p)) for b, p in zip(before, params.values(), strict=True))
             self._note(f"{type(own).__name__}, rate {own.learning_rate * gain:g}", "update", whole_formula(own),
                        tuple(reads), makes, None)  # fmt: skip
 
@@ -159,17 +167,18 @@ class Watch:
     def _affine(self, x: Any, W: Array, b: Array | None) -> Array:
         y = type(self.ops).affine(self.ops, x, W, b)
         if not self._inside:
-            reads = [self._value("x", x, "x"), Value("V", "V", _copy(W))]
-            makes = (self._value("o", y, "o"),)
+            reads = [self._value("x", x, "x"), Value("V", "V", copy(W))]
+            makes = (self._made("o", y, "o"),)
             self._note("product", "forward", "o = x V", tuple(reads), makes, (), 2 * len(x) * W.size)
         return y
 
-    def _affine_backward(self, x: Any, W: Array, dy: Array, bias: bool, need_dx: bool) -> Any:
-        found = type(self.ops).affine_backward(self.ops, x, W, dy, bias, need_dx)
+    def _affine_backward(self, x: Any, W: Array, dy: Array, *how: Any, **named: Any) -> Any:
+        found = type(self.ops).affine_backward(self.ops, x, W, dy, *how, **named)
         if not self._inside:
-            makes = [self._value("dV", found[1], "dV")] + ([self._value("dx", found[0], "dx")] if need_dx else [])
+            dx, dW, _ = found
+            makes = [self._made("dV", dW, "dV"), *([self._made("dx", dx, "dx")] if dx is not None else [])]
             reads = (self._value("x", x, "x"), self._value("do", dy, "do"))
-            formula = "dV = x^T do" + (", dx = do V^T" if need_dx else "")
+            formula = "dV = x^T do" + (", dx = do V^T" if dx is not None else "")
             self._note("product", "backward", formula, reads, tuple(makes), None, 2 * len(x) * W.size * len(makes))
         return found
 
@@ -190,10 +199,21 @@ class Watch:
 
     # -- notes ---------------------------------------------------------------------------------------------------
     def _value(self, letter: str, array: Any, name: str) -> Value:
+        """An array that is read: it goes by the name that it has."""
         if isinstance(array, LabelledRows):
             self._alive.call(array.base.rows, "rows")
-            return Value(letter, name, _copy(array.written(self._aside)))
-        return Value(letter, self._alive.call(array, name), _copy(array))
+        else:
+            name = self._alive.call(array, name)
+        return Value(letter, name, self._written(array))
+
+    def _made(self, letter: str, array: Any, name: str) -> Value:
+        """An array that was made, perhaps in the place of another one: it has a new name."""
+        self._alive.rename(array, name)
+        return Value(letter, name, self._written(array))
+
+    def _written(self, array: Any) -> Array:
+        """A copy, of what stands for an array too."""
+        return copy(array.written(self._aside) if hasattr(array, "written") else array)
 
     def _note(
         self, title: str, action: str, formula: str, reads: tuple[Value, ...], makes: tuple[Value, ...],
@@ -206,48 +226,3 @@ class Watch:
             else:
                 place = f"{place}: {owner}"
         self.trace.events.append(Event(place, title, action, formula, reads, makes, kept, flops))
-
-
-class _Stand:
-    """Stands where an objective or optimizer stood, and is it in all but the one call that is watched."""
-
-    def __init__(self, own: Any, **calls: Callable[..., Any]) -> None:
-        self._own, self._calls = own, calls
-
-    def __call__(self, *args: Any, **options: Any) -> Any:
-        return self._calls["call"](*args, **options)
-
-    def __getattr__(self, name: str) -> Any:
-        return self._calls.get(name) or getattr(self._own, name)
-
-
-def _parts(trainer: Trainer) -> Iterator[tuple[Any, str, Any]]:
-    """(owner, attribute, value) of every objective and optimizer that the trainer, or its readout, works with."""
-    kinds = tuple({type(trainer.optimizer)} | {k for g in ("objective", "optimizer") for n in names(g)
-                                               if isinstance(k := part(g, n), type)})  # fmt: skip
-    owners = [trainer, *(v for v in vars(trainer).values() if type(v).__module__.startswith("lab.trainers."))]
-    for owner in owners:
-        if getattr(type(owner), "__dataclass_params__", None) is None:
-            yield from ((owner, name, v) for name, v in list(vars(owner).items()) if isinstance(v, kinds))
-
-
-def _copy(array: Any) -> Array:
-    return np.array(array)  # in memory of numpy's own, which nobody counts
-
-
-def _kept(cache: Any, **arrays: Any) -> tuple[str, ...]:
-    """Which of the arrays are in the cache; "..." for what is in it beside them."""
-    held = list(_leaves(cache))
-    found = [letter for letter, array in arrays.items() if any(array is h for h in held)]
-    more = any(all(h is not array for array in arrays.values()) for h in held)
-    return (*found, *(["more"] if more else []))
-
-
-def _leaves(cache: Any) -> Iterator[Any]:
-    if isinstance(cache, list | tuple):
-        for inner in cache:
-            yield from _leaves(inner)
-    elif isinstance(cache, dict):
-        yield from _leaves(list(cache.values()))
-    elif isinstance(cache, np.ndarray | LabelledRows):
-        yield cache

@@ -101,8 +101,9 @@ def test_the_page_shows_the_numbers_of_a_calculation_by_hand(found: Explanation,
 def test_a_block_is_freed_before_the_next_one_begins(found: Explanation) -> None:
     backprop, forward_forward = found.traces
     alive = {m.place: set(m.alive) for m in forward_forward.moments}
-    assert {"h1", "dW1"} <= alive["block1 backward"]
-    assert {"h1", "dh1", "dW1", "db1", "rows"}.isdisjoint(alive["block2 forward"]) and "n1" in alive["block2 forward"]
+    assert "h1" in alive["block1 forward"] and {"dz1", "dW1"} <= alive["block1 backward"]  # dz1 in the place of h1
+    assert {"h1", "dh1", "dz1", "dW1", "db1", "rows"}.isdisjoint(alive["block2 forward"])
+    assert {"n1", "h2"} <= alive["block2 forward"]
     alive = {m.place: set(m.alive) for m in backprop.moments}
     assert {"h1", "h2", "o"} <= alive["head forward"]
     assert "h1" in alive["block2 backward"] and "h1" not in alive["block1 backward"]
