@@ -15,7 +15,7 @@ from lab.explain.trace import Trace, Value
 from lab.explain.watch import Watch
 from lab.trainers import Trainer
 
-DEPTHS = (2, 4, 8, 16)
+DEPTHS = (4, 8, 16, 32)  # from the third block on each is like the one before it
 
 
 @dataclass(frozen=True)
