@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ COMMANDS = ("data", "report", "resume", "tune", "audit", "watch", "explain", "be
 _VALUED = ("-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir", "-p", "--package", "-c", "--cfg",
            "-i", "--info")  # fmt: skip
 _outcomes: list[Outcome] = []  # of the jobs made in this process since `main` began
+_began = 0.0  # when that was
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -62,17 +64,18 @@ def job(config: DictConfig) -> None:
     from lab.sweep.screen import Screen
 
     hydra = HydraConfig.get()
-    place, more, keep = "run", "", False
+    place, more, keep, planned = "run", "", False, False
     try:
         checked = parse(plain(config))
         if hydra.mode == RunMode.MULTIRUN:
             keep, place = True, f"run {hydra.job.num + 1}"
             folder = Path(hydra.sweep.dir)
             if (folder / "sweep.json").exists():
-                plan = read_plan(folder)
+                plan, planned = read_plan(folder), True
                 place += f"/{len(plan.runs)}"
                 more = plan.differences(hydra.job.num)
-        outcome = launch(checked, Screen(progress=checked.progress), place=place, more=more, keep=keep)
+        screen, since = Screen(progress=checked.progress), (_began or None) if keep else None
+        outcome = launch(checked, screen, place=place, more=more, keep=keep, wait=not planned, since=since)
         if outcome.record is not None and not keep:
             print(f"record: {Path(checked.runs, outcome.run_id, 'record.json')}")
     except LabError as error:
@@ -84,6 +87,7 @@ def job(config: DictConfig) -> None:
 
 
 def _hydra(arguments: list[str]) -> int:
+    global _began
     import hydra
 
     from lab.overrides import explained
@@ -93,8 +97,11 @@ def _hydra(arguments: list[str]) -> int:
             raise UsageError(
                 f"{argument} would unpickle a file, which can run anything; give the options again instead"
             )
-    arguments = _options_first(arguments)
+    arguments = _options_first(
+        ["allow_env_change=true" if argument == "--allow-env-change" else argument for argument in arguments]
+    )
     _outcomes.clear()
+    _began = time.time()
     application = hydra.main(config_path=str(config_folder()), config_name="config", version_base="1.3")(job)
     stopped = False
     with _as_command_line(arguments), explained(arguments, config_folder()):
@@ -106,10 +113,11 @@ def _hydra(arguments: list[str]) -> int:
     if plan is not None:
         from lab.sweep.summary import sum_up
 
-        return sum_up(plan, stopped)
+        return sum_up(plan, stopped or _left_over(plan))
     if stopped and not _outcomes:
         return 130
-    return max((outcome.exit_code for outcome in _outcomes), default=0)
+    worst = max((outcome.exit_code for outcome in _outcomes), default=0)
+    return worst if len(_outcomes) < 2 else min(worst, 1)  # a search makes several runs without a plan
 
 
 def _options_first(arguments: list[str]) -> list[str]:
@@ -130,6 +138,19 @@ def _plan() -> Plan | None:
     plan: Plan | None = hooks.Planning.plan
     hooks.Planning.plan = None
     return plan
+
+
+def _left_over(plan: Plan) -> bool:
+    """Make what has no record yet: another process had it, or a launcher's died. Returns whether that was stopped."""
+    from lab.sweep.make import make_runs, without_record
+    from lab.sweep.screen import Screen
+
+    how = plan.runs[0].how
+    seen = {outcome.run_id for outcome in _outcomes if outcome.status == "refused"}
+    numbers = [number for number in without_record(plan) if plan.runs[number].run_id not in seen]
+    screen = Screen(progress=how["progress"])
+    outcomes = make_runs(plan, numbers, screen, imports=how["imports"], since=_began)
+    return any(outcome.status == "stopped" for outcome in outcomes)
 
 
 def _is_word(argument: str) -> bool:

@@ -23,13 +23,21 @@ class Checkpoints:
     run, data      what they belong to
     build          what bits depend on beside the config (see `lab.measure.build`)
     allow_change   go on under another build, although bits may then differ from those of an uninterrupted run
+    anew           start anew under another build
     """
 
     def __init__(
-        self, newest: Path | None, run: str, data: Dataset, build: Mapping[str, Any], allow_change: bool = False
+        self,
+        newest: Path | None,
+        run: str,
+        data: Dataset,
+        build: Mapping[str, Any],
+        allow_change: bool = False,
+        anew: bool = False,
     ) -> None:
         self._kept = None if newest is None else Generations(newest)
-        self._run, self._data, self._build, self._allow_change = run, data, dict(build), allow_change
+        self._run, self._data, self._build = run, data, dict(build)
+        self._allow_change, self._anew = allow_change, anew
         self.changed: list[str] = []
 
     def resume(self, make: Callable[[], Trainer], notes: list[str]) -> Trainer:
@@ -49,7 +57,7 @@ class Checkpoints:
             if self.changed and not self._allow_change:
                 raise UsageError(
                     f"{path} was written under another build ({'; '.join(self.changed)}) and would not go on bit for "
-                    "bit; give allow_env_change=true to go on all the same, or move it away to start anew"
+                    "bit; give allow_env_change=true to go on all the same, or rerun=stale to start anew"
                 )
             done = trainer.progress
             notes.append(f"resumed after epoch {done.epoch}, step {done.step}, from {path.name}")
@@ -78,3 +86,5 @@ class Checkpoints:
             raise UsageError(f"the checkpoint is of other data than {data.name}")
         build = header.get("build")
         self.changed = differences(build if isinstance(build, dict) else {}, self._build)
+        if self.changed and self._anew:
+            raise UsageError(f"the checkpoint was written under another build ({'; '.join(self.changed)})")

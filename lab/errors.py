@@ -33,6 +33,10 @@ class DataError(LabError):
     exit_code = 66
 
 
+class OtherVersion(DataError):
+    """A file of this program, but of another version: not damaged, and not to be replaced."""
+
+
 class OutOfMemory(LabError):
     """The run needed more memory than there is."""
 

@@ -62,8 +62,10 @@ def run(
     record.data = _data_facts(data)
     trainer, notes = build(config), list[str]()
     try:
-        facts = _environment(config, trainer)
-        checkpoints = Checkpoints(checkpoint, record.run_id, data, build_of(facts), config.allow_env_change)
+        built = build_of(_environment(config, trainer))
+        checkpoints = Checkpoints(
+            checkpoint, record.run_id, data, built, allow_change=config.allow_env_change, anew=config.rerun == "stale"
+        )
         trainer = checkpoints.resume(lambda: build(config), notes)
         record.family, record.network, record.cost = trainer.family, trainer.describe(), trainer.cost()
         watch.resume(_seconds_of(trainer))

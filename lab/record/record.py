@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from lab.errors import DataError
+from lab.errors import DataError, OtherVersion
 from lab.record import storage
 
 SCHEMA = 1
@@ -53,19 +53,26 @@ class RunRecord:
         found: dict[str, Any] = _finite(asdict(self))
         return {"schema": found.pop("schema"), **found}
 
+    def stands(self, code: str | None = None) -> bool:
+        """Whether the run need not be made again: it ended as it would end again, by the version `code` where given."""
+        return self.status in SETTLED and code in (None, self.code_version)
+
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write it to `path` atomically: the file's existence says that the run has ended."""
-        storage.write_json_atomic(path, self.as_dict())
+        found = self.as_dict()
+        storage.write_json_atomic(path, {**found, "sha256": digest(found)})
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> RunRecord:
-        """The record in a file. Raises DataError where it is damaged or of another version of the schema."""
+        """The record in a file. Raises DataError where it is damaged, OtherVersion where its schema is another one."""
         found = storage.read_json(path)
         remedy = "use the version of the program that wrote it, or move its folder away and run again"
         if not isinstance(found, dict) or type(found.get("schema")) is not int:
             raise DataError(f"{path} is no run record; {remedy}")
         if found["schema"] != SCHEMA:
-            raise DataError(f"{path} has schema {found['schema']}, this version reads {SCHEMA}; {remedy}")
+            raise OtherVersion(f"{path} has schema {found['schema']}, this version reads {SCHEMA}; {remedy}")
+        if altered(found):
+            raise DataError(f"{path} is damaged: its SHA-256 does not match; {remedy}")
         known = {f.name: f.type for f in fields(cls)}
         for name, value in found.items():
             if name in known and not isinstance(value, _TYPES[str(known[name]).split("[")[0]]):
@@ -73,6 +80,19 @@ class RunRecord:
         if "run_id" not in found or "config" not in found or found.get("status") not in get_args(Status):
             raise DataError(f"{path} is damaged: its status is {found.get('status')!r}; {remedy}")
         return cls(**{name: value for name, value in found.items() if name in known})
+
+
+def digest(found: Mapping[str, Any]) -> str:
+    """SHA-256 over the values of a record, however they are laid out, but for the digest itself."""
+    counted = {key: value for key, value in found.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(counted, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def altered(found: Mapping[str, Any]) -> bool:
+    """Whether a record is not as it was written. Those of releases before digests name a version without a +."""
+    if "sha256" not in found:
+        return "+" in str(found.get("code_version"))
+    return bool(found["sha256"] != digest(found))
 
 
 _TYPES: dict[str, Any] = {

@@ -67,6 +67,9 @@ class Disk:
     def open(self, path: Path) -> BinaryIO:
         return open(path, "rb")
 
+    def append(self, path: Path) -> BinaryIO:
+        return open(path, "ab")
+
 
 disk = Disk()
 
@@ -176,6 +179,12 @@ def _too_deep(value: object) -> bool:
         if not level:
             return False
     return True
+
+
+def open_log(path: str | os.PathLike[str]) -> BinaryIO:
+    """A file to write lines behind those that it has; nothing depends on them. Raises StorageError."""
+    with _refusals("write", Path(path)):
+        return disk.append(Path(path))
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lab.errors import Busy, DataError, StorageError
+from lab.errors import Busy, DataError, OtherVersion, StorageError
 from lab.record import storage
 from lab.record.record import SCHEMA, RunRecord
 
@@ -56,13 +56,39 @@ class RunFolder:
         return run_id, config
 
     def record(self) -> RunRecord | None:
-        """The record of a run that has ended, else None. Raises DataError where it is damaged or of another version."""
-        return RunRecord.read(self.record_path) if self.record_path.exists() else None
+        """The record of a run that has ended, else None; one that is damaged is none.
+
+        Raises OtherVersion where it is of another version of the program.
+        """
+        if not self.record_path.exists():
+            return None
+        try:
+            return RunRecord.read(self.record_path)
+        except OtherVersion:
+            raise
+        except DataError:
+            return None
 
     def set_record_aside(self) -> None:
-        """Keep the record of a failed try under another name, so that the run can be made again."""
-        tries = 1 + sum(1 for _ in self.path.glob("record-*.json"))
-        storage.rename(self.record_path, self.path / f"record-{tries}.json")
+        """Keep the record of a failed try under another name, so that the run can be made again; a damaged one too."""
+        if self.record_path.exists():
+            tries = 1 + sum(1 for _ in self.path.glob("record-*.json"))
+            storage.rename(self.record_path, self.path / f"record-{tries}.json")
+
+    def ended_since(self, moment: float) -> bool:
+        """Whether the record was written after `moment` (seconds since 1970)."""
+        try:
+            return self.record_path.stat().st_mtime > moment
+        except OSError:
+            return False
+
+    def mark(self) -> tuple[int, int] | None:
+        """Changes whenever a new checkpoint is written; None where there is none."""
+        try:
+            found = self.checkpoint.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
 
     def discard(self) -> None:
         """Remove the folder of a run that never started; one that holds a result or a checkpoint is left alone."""

@@ -7,6 +7,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from lab.record.record import altered
+
 SCHEMA = 1
 LARGEST = 64 * 2**20
 DEEPEST = 40
@@ -49,6 +51,8 @@ def read_record(path: Path) -> dict[str, Any]:
     if schema != SCHEMA:
         age = "newer than" if schema > SCHEMA else "not"
         raise Unreadable(f"record.json has schema {schema}, {age} the {SCHEMA} that this version reads")
+    if altered(record):
+        raise Unreadable("record.json is damaged: its SHA-256 does not match")
     if record.get("status") not in STATUSES:
         raise Unreadable(f"record.json has the status {record.get('status')!r}, not one of {', '.join(STATUSES)}")
     return record

@@ -12,7 +12,7 @@ from typing import Any
 from lab.config import RunConfig
 from lab.errors import Busy, LabError
 from lab.measure.build import code_version
-from lab.record.record import EXIT_CODES, SETTLED, RunRecord, is_path, run_id
+from lab.record.record import EXIT_CODES, RunRecord, is_path, run_id
 from lab.record.store import RunFolder, Store
 from lab.sweep.process import WorkerProcess
 from lab.sweep.screen import Screen, duration, score
@@ -22,7 +22,10 @@ _POLL = 0.5
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended for whoever asked: a record's status, or "refused" (wrong config or data) or "stopped"."""
+    """How a run ended for whoever asked: a record's status, or else
+
+    "refused" for a wrong config or data, "stopped" where this process was asked to, "busy" where another one has it.
+    """
 
     run_id: str
     status: str
@@ -48,26 +51,38 @@ def name_run(config: RunConfig) -> str:
     return run_id(config.resolved(), _digest(data["name"], data["valid"], data["limit"], written))
 
 
-def launch(config: RunConfig, screen: Screen, *, place: str = "run", more: str = "", keep: bool = False) -> Outcome:
+def launch(
+    config: RunConfig,
+    screen: Screen,
+    *,
+    place: str = "run",
+    more: str = "",
+    keep: bool = False,
+    wait: bool = True,
+    since: float | None = None,
+) -> Outcome:
     """Make the run unless it is done; returns when it has ended. `more` is shown on its line.
 
-    keep: a run that is refused (a network that does not fit the data) leaves a record that says so, as a sweep needs;
-    else nothing is left of it. Raises StorageError where the run folder cannot be written.
+    keep    a run that is refused (a network that does not fit the data) leaves a record that says so, as a sweep needs;
+            else nothing is left of it
+    wait    for another process that makes the run just now; else the outcome is "busy"
+    since   a run that ended after this moment, in whatever way, was made by another process for the same sweep
+
+    Raises StorageError where the run folder cannot be written.
     """
     name = name_run(config)
     folder = Store(config.runs).run(name)
     title = "  ".join(part for part in (headline(config), more, f"({name[:8]})") if part)
-    record = folder.record()
-    if record is not None and record.status in SETTLED:
-        version = "" if record.code_version == code_version() else f" by version {record.code_version}"
-        screen.line(f"{place}  {title}  {record.status}  {_result(record)}  (done already{version})")
-        return Outcome(name, record.status, record.reason, record.exit_code, record)
+    if (done := _done(config, folder, screen, f"{place}  {title}", since)) is not None:
+        return done
+    if not wait and folder.path.exists() and folder.busy():
+        screen.line(f"{place}  {title}  is being made by another process; its turn comes again at the end")
+        return Outcome(name, "busy", "another process is making it", Busy.exit_code)
     screen.begin(place, title)
     folder.write_config(name, config.as_dict())
-    began, before, worker = time.monotonic(), record, None
+    began, before, worker = time.monotonic(), folder.record(), None
     while (record := _new_record(folder, before)) is None:
-        worker = WorkerProcess(folder, config.timeout)
-        worker.follow(screen)
+        worker = _watched(config, folder, screen)
         if not worker.locked_out:
             break
         screen.line(f"{' ' * len(place)}  another process is making it; waiting for its end")
@@ -82,6 +97,42 @@ def launch(config: RunConfig, screen: Screen, *, place: str = "run", more: str =
     words = f"{_result(record)}  {duration(time.monotonic() - began)}" if record.status == "ok" else f"{record.reason}"
     screen.end(record.status, words + (f"; see {folder.log}" if record.status == "failed" else ""))
     return Outcome(name, record.status, record.reason, record.exit_code, record)
+
+
+def _done(config: RunConfig, folder: RunFolder, screen: Screen, line: str, since: float | None) -> Outcome | None:
+    """The outcome of a run that need not be made, else None."""
+    record = folder.record()
+    if record is None:
+        return None
+    if not record.stands(code_version() if config.rerun == "stale" else None):
+        if since is None or not folder.ended_since(since):
+            return None
+        screen.line(f"{line}  {record.status}  {_result(record)}  (made by another process)")
+    else:
+        same = record.code_version == code_version()
+        version = (
+            "" if same else f" by version {record.code_version}, this is {code_version()}; rerun=stale makes it anew"
+        )
+        screen.line(f"{line}  {record.status}  {_result(record)}  (done already{version})")
+    return Outcome(record.run_id, record.status, record.reason, record.exit_code, record)
+
+
+def _watched(config: RunConfig, folder: RunFolder, screen: Screen) -> WorkerProcess:
+    """The worker that ended the run, or got it as far as it goes: one that was killed is followed by another.
+
+    Only as long as it is of use: `retries` times, and where the one before got as far as a new checkpoint. A run that
+    is killed at the same place again, as one is that needs more memory than there is, is not tried for ever.
+    """
+    first = time.monotonic()
+    for left in range(config.retries, -1, -1):
+        mark, began = folder.mark(), time.monotonic()
+        timeout = None if config.timeout is None else max(0.0, config.timeout - (began - first))
+        worker = WorkerProcess(folder, timeout, config.imports)
+        worker.follow(screen)
+        if not worker.cut_short or not left or folder.mark() == mark:
+            break
+        screen.line(f"      cut short after {duration(time.monotonic() - began)}; going on from its checkpoint")
+    return worker
 
 
 def headline(config: RunConfig) -> str:
@@ -126,8 +177,7 @@ def _write_down(config: RunConfig, name: str, folder: RunFolder, status: Any, re
         before = folder.record()
         if before is not None and (before.status, before.reason) == (status, reason):
             return Outcome(name, status, reason, code, before)
-        if before is not None:
-            folder.set_record_aside()
+        folder.set_record_aside()
         record.write(folder.record_path)
     return Outcome(name, status, reason, code, record)
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.config import RunConfig
+from lab.config import RunConfig, parse
 from lab.errors import DataError, UsageError
 from lab.record import storage
 from lab.sweep.launch import name_run
@@ -58,6 +58,21 @@ class Plan:
         """What a report is told to expect: each run once, though two jobs may ask for the same one."""
         return [{"run_id": run.run_id, "config": run.config} for run in {r.run_id: r for r in self.runs}.values()]
 
+    def config(self, index: int, imports: Sequence[str] = (), **changes: Any) -> RunConfig:
+        """The checked config of run `index`, with `changes` in what does not affect a result.
+
+        imports: the modules of the user's own that may be run. Raises UsageError where the plan names others, or where
+        something that the run's id is made from is not as it was when the sweep was planned.
+        """
+        run = self.runs[index]
+        wanted = run.how.get("imports") or []
+        if odd := [str(module) for module in wanted if module not in imports]:
+            raise UsageError(f"the sweep runs modules of its own; list them with --imports {','.join(odd)}")
+        config = parse({**run.config, **run.how, "runs": str(self.runs_folder), **changes})
+        if name_run(config) != run.run_id:
+            raise UsageError(f"the data or modules of run {run.run_id} changed since it was planned; ask for it again")
+        return config
+
     def differences(self, index: int) -> str:
         """The overrides of run `index` that not all runs share and that a run's line does not show anyway."""
         shared = set.intersection(*(set(run.overrides) for run in self.runs))
@@ -78,6 +93,23 @@ def make_plan(name: str, runs_folder: str, jobs: Sequence[tuple[RunConfig, Seque
     return Plan(name, Path(runs_folder), runs)
 
 
+def find_plan(named: str, runs_folder: str = "runs") -> Plan:
+    """The plan of a sweep named by its folder, by that folder's name, or by the name without its digits.
+
+    Raises UsageError where there is no such sweep, or more than one.
+    """
+    if (Path(named) / "sweep.json").is_file():
+        return read_plan(Path(named))
+    home = Path(runs_folder, "sweeps")
+    known = sorted(path.parent for path in home.glob("*/sweep.json"))
+    found = [folder for folder in known if named in (folder.name, folder.name.rpartition("-")[0])]
+    if len(found) != 1:
+        names = ", ".join(folder.name for folder in found or known) or "none is there"
+        how = "several sweeps are called" if found else f"under {home} there is no sweep"
+        raise UsageError(f"{how} {named!r}; name one of: {names}")
+    return read_plan(found[0])
+
+
 def read_plan(folder: Path) -> Plan:
     """The plan in a sweep's folder. Raises DataError where it is damaged or of another version."""
     path = folder / "sweep.json"
@@ -85,9 +117,14 @@ def read_plan(folder: Path) -> Plan:
     if not isinstance(found, dict) or found.get("schema") != SCHEMA:
         raise DataError(f"{path} is no plan that this version reads; ask for the sweep again")
     try:
-        runs = tuple(
-            Planned(run["run_id"], run["config"], run["how"], tuple(run["overrides"])) for run in found["runs"]
-        )
-        return Plan(str(found["name"]), folder.parent.parent, runs)
-    except (KeyError, TypeError):
+        runs = tuple(_planned(run) for run in found["runs"])
+        return Plan(str(found["name"]), folder.resolve().parent.parent, runs)
+    except (KeyError, TypeError, ValueError):
         raise DataError(f"{path} is damaged; ask for the sweep again") from None
+
+
+def _planned(run: Mapping[str, Any]) -> Planned:
+    kinds = {"run_id": str, "config": dict, "how": dict, "overrides": list}
+    if any(not isinstance(run[name], kind) for name, kind in kinds.items()):
+        raise ValueError("of another form")
+    return Planned(run["run_id"], run["config"], run["how"], tuple(map(str, run["overrides"])))

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,20 @@ _GRACE = 20.0  # seconds a worker has for its last checkpoint once its time is u
 
 
 class WorkerProcess:
-    """The worker process of one run, in a session of its own: only this process decides when it stops."""
+    """The worker process of one run, in a session of its own: only this process decides when it stops.
 
-    def __init__(self, folder: RunFolder, timeout: float | None) -> None:
+    imports: the modules of the user's own that it may run; a config alone cannot have code run.
+    """
+
+    def __init__(self, folder: RunFolder, timeout: float | None, imports: Sequence[str] = ()) -> None:
         self.stopped = self.timed_out = False
         self.code = 0  # its exit status
         self.error: dict[str, Any] | None = None  # what it said was wrong
         self._started = False
         storage.make_folder(folder.path)
-        with open(folder.log, "ab") as log:
+        with storage.open_log(folder.log) as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "lab.sweep.worker", str(folder.path)],
+                [sys.executable, "-m", "lab.sweep.worker", str(folder.path), *imports],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=_environment(),
                 start_new_session=True,
             )  # fmt: skip
@@ -42,6 +45,12 @@ class WorkerProcess:
     def locked_out(self) -> bool:
         """Whether another process holds the run, so that this one never began."""
         return not self._started and self.error is not None and self.error.get("kind") == Busy.__name__
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether it was killed, or stopped, by somebody else: what it began may well be finished by another one."""
+        told_to_stop = self.error is not None and self.error.get("kind") == Busy.__name__ and self._started
+        return not self.stopped and not self.timed_out and (self.code < 0 or told_to_stop)
 
     def follow(self, screen: Screen) -> None:
         """Show what the worker tells until it ends."""

@@ -1,4 +1,5 @@
-"""`python -m lab.sweep.worker RUN_DIR`: make the one run whose config stands in RUN_DIR, in a process of its own.
+"""`python -m lab.sweep.worker RUN_DIR [MODULE ...]`: make the one run whose config stands in RUN_DIR, in a process of
+its own. Modules of the user's own are imported only where they are named here as well.
 
 So a crash, a kill or a lack of memory ends this run and nothing else, and the peak memory is this run's own. Progress
 goes to stdout as one JSON object a line; all else that is printed goes to stderr.
@@ -14,12 +15,12 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab.errors import LabError, UsageError
 from lab.record import storage
-from lab.record.record import SETTLED
 from lab.record.store import RunFolder
 
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -29,31 +30,45 @@ _SPIN = "10"  # log2 of the ticks for which OpenBLAS's idle threads hold on to c
 def main(argv: list[str] | None = None) -> int:
     """Run; returns the exit status."""
     arguments = sys.argv[1:] if argv is None else argv
+    began = time.time()
     faulthandler.enable()
     channel, stop = Channel(), Stop()
     try:
-        if len(arguments) != 1:
-            raise UsageError("give one run folder: python -m lab.sweep.worker RUN_DIR")
-        folder = RunFolder(arguments[0])
+        if not arguments:
+            raise UsageError("give one run folder: python -m lab.sweep.worker RUN_DIR [MODULE ...]")
+        folder, listed = RunFolder(arguments[0]), arguments[1:]
         run_id, raw = folder.read_config()
+        check_imports(raw.get("imports"), listed, f"{folder.config_path}: list them behind the folder")
         set_threads(raw)
-        return _work(folder, run_id, raw, channel, stop)
+        return work(folder, run_id, raw, channel, stop, began)
     except LabError as error:
         channel.tell({"event": "error", "kind": type(error).__name__, "text": str(error)})
         print(error, file=sys.stderr)
         return error.exit_code
 
 
-def _work(folder: RunFolder, run_id: str, raw: Mapping[str, Any], channel: Channel, stop: Stop) -> int:
+def check_imports(asked: object, listed: Sequence[str], where: str) -> None:
+    """Raise UsageError unless whoever starts a run has listed every module that its config would import."""
+    wanted = asked if isinstance(asked, list | tuple) else [] if asked is None else [asked]
+    if odd := [str(module) for module in wanted if module not in listed]:
+        raise UsageError(f"the config would run the modules {', '.join(odd)}, which were not listed; {where}")
+
+
+def work(
+    folder: RunFolder, run_id: str, raw: Mapping[str, Any], channel: Channel, stop: Stop, began: float | None = None
+) -> int:
+    """Make the run and write its record; a record written since `began` is another process's, and stands."""
     # Imported only now: numpy reads the number of threads when it is loaded.
     from lab.config import parse
+    from lab.measure.build import code_version
     from lab.run import run
 
     with folder.lock():
-        before = folder.record()
-        if before is not None and before.status in SETTLED:
-            return before.exit_code
         config = parse(raw)
+        before = folder.record()
+        stands = before is not None and before.stands(code_version() if config.rerun == "stale" else None)
+        if before is not None and (stands or (began is not None and folder.ended_since(began))):
+            return before.exit_code  # or another process has just ended it, in whatever way
         storage.clear_temporaries(folder.path)
         record = run(
             config,
@@ -62,8 +77,7 @@ def _work(folder: RunFolder, run_id: str, raw: Mapping[str, Any], channel: Chann
             tell=channel.tell,
             stopped=lambda: stop.asked or channel.broken,
         )
-        if before is not None:
-            folder.set_record_aside()
+        folder.set_record_aside()
         record.write(folder.record_path)
     return record.exit_code
 

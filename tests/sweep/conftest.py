@@ -19,6 +19,7 @@ def raw_config(tmp_path: Path, **changes: Any) -> dict[str, Any]:
         "backend": {"name": "numpy", "threads": 1},
         "runs": str(tmp_path / "runs"),
         "imports": ["tests.sweep.parts"],
+        "retries": 0,
     }
     for key, value in changes.items():
         section, _, option = key.partition("__")

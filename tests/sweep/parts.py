@@ -17,6 +17,10 @@ def meet(place: str) -> None:
     what, _, where = os.environ.get(VARIABLE, "").partition("@")
     if where != place:
         return
+    once = os.environ.get("LAB_TEST_ONCE", "")
+    if what == "kill_once" and not os.path.exists(once):
+        open(once, "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
     if what == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "segfault":

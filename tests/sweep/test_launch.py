@@ -103,7 +103,7 @@ def test_a_killed_parent_and_worker_leave_a_run_that_resumes(small: RunConfig, t
     folder = folder_of(small)
     folder.write_config(name_run(small), small.as_dict())
     environment = {**os.environ, VARIABLE: "kill@20", "LAB_TEST_SLOW": "0.02"}
-    command = [sys.executable, "-m", "lab.sweep.worker", str(folder.path)]
+    command = [sys.executable, "-m", "lab.sweep.worker", str(folder.path), "tests.sweep.parts"]
     assert subprocess.run(command, env=environment, capture_output=True, timeout=60).returncode == -signal.SIGKILL
     assert folder.checkpoint.exists() and not folder.record_path.exists()
     again, text = make(small)
@@ -166,7 +166,11 @@ def test_data_that_changed_since_is_refused(small: RunConfig, rows: Path) -> Non
     folder, name = folder_of(small), name_run(small)
     folder.write_config(name, small.as_dict())
     np.savez(rows, x=np.ones((100, 6)), y=np.arange(100) % 2)
-    done = subprocess.run([sys.executable, "-m", "lab.sweep.worker", str(folder.path)], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "lab.sweep.worker", str(folder.path), "tests.sweep.parts"],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 66 and "changed since" in done.stderr and not folder.record_path.exists()
     assert name_run(small) != name
 
@@ -199,7 +203,7 @@ def test_a_run_that_another_process_makes_is_waited_for(small: RunConfig, monkey
     monkeypatch.setenv("LAB_TEST_SLOW", "0.05")
     folder = folder_of(small)
     folder.write_config(name_run(small), small.as_dict())
-    command = [sys.executable, "-m", "lab.sweep.worker", str(folder.path)]
+    command = [sys.executable, "-m", "lab.sweep.worker", str(folder.path), "tests.sweep.parts"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         other.stdout.readline()  # it has begun, so it holds the lock
@@ -225,7 +229,7 @@ def test_a_worker_whose_parent_is_gone_stops(small: RunConfig, monkeypatch: pyte
     monkeypatch.setenv("LAB_TEST_SLOW", "0.3")
     folder = folder_of(small)
     folder.write_config(name_run(small), small.as_dict())
-    command = [sys.executable, "-m", "lab.sweep.worker", str(folder.path)]
+    command = [sys.executable, "-m", "lab.sweep.worker", str(folder.path), "tests.sweep.parts"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as worker:
         assert worker.stdout is not None
         worker.stdout.readline()
@@ -241,7 +245,7 @@ def test_a_worker_refuses_what_is_no_run_folder(tmp_path: Path) -> None:
         done = subprocess.run([sys.executable, "-m", "lab.sweep.worker", *arguments], capture_output=True, text=True)
         return done.returncode, done.stderr
 
-    assert worker() == (2, "give one run folder: python -m lab.sweep.worker RUN_DIR\n")
+    assert worker() == (2, "give one run folder: python -m lab.sweep.worker RUN_DIR [MODULE ...]\n")
     code, text = worker(str(tmp_path))
     assert code == 66 and "does not exist" in text and "Traceback" not in text
     (tmp_path / "config.json").write_text('{"schema": 2}')
