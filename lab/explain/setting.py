@@ -18,7 +18,8 @@ from lab.trainers import Trainer
 
 BOTH = ("backprop", "forward_forward")
 # Small enough to be worked by hand; what the command line says comes after these and wins.
-SMALL = {"depth": 2, "width": 2, "units": 2, "channels": 2, "kernel": 2}
+SMALL = {"depth": 2, "width": 2, "units": 2}
+LISTED = {"channels": "[2,2]", "kernel": "[2,2]", "stride": "[1,1]"}  # where a model takes one for each block
 GENERAL = ("trainer.batch_size=1", "trainer.epochs=1", "backend.dtype=float64", "backend.kernels=numpy")
 # Rows that are made up where no data set is asked for: the first shape that the model takes.
 SHAPES = ((2,), (1, 4, 4), (3, 2))
@@ -52,7 +53,7 @@ def setting(overrides: Sequence[str]) -> Setting:
         data = load_dataset(config.data["name"], valid=config.data["valid"], limit=config.data["limit"])
         train = data.train
         return Setting(configs, Split(train.x[:n], train.y[:n], scale=train.scale), data.name, tuple(overrides))
-    return Setting(configs, made_up(config, n), "made up", tuple(overrides))
+    return Setting(configs, made_up(list(configs.values()), n), "made up", tuple(overrides))
 
 
 def trainer_of(config: RunConfig, rows: Split) -> Trainer:
@@ -63,8 +64,8 @@ def trainer_of(config: RunConfig, rows: Split) -> Trainer:
     return build(config).build(rows.x.shape[1:], classes, "classification", rows.scale)
 
 
-def made_up(config: RunConfig, n: int) -> Split:
-    """n rows of a shape that the model takes, with labels in turn; the first flat row is 1, 0.5."""
+def made_up(configs: Sequence[RunConfig], n: int) -> Split:
+    """n rows of a shape that every config's model takes, with labels in turn; the first flat row is 1, 0.5."""
     refused: UsageError | None = None
     for shape in SHAPES:
         x = np.round(generator(0, "explain").random((n, *shape)), 1)
@@ -72,9 +73,10 @@ def made_up(config: RunConfig, n: int) -> Split:
             x[0] = 1, 0.5
         rows = Split(x, np.arange(n) % CLASSES)
         try:
-            trainer_of(config, rows)
+            for config in configs:
+                trainer_of(config, rows)
         except UsageError as error:
-            refused = refused or error
+            refused = error
         else:
             return rows
     assert refused is not None
@@ -83,7 +85,9 @@ def made_up(config: RunConfig, n: int) -> Split:
 
 def _config(trainer: str, rest: Sequence[str]) -> RunConfig:
     group = f"trainer={trainer}"
-    small = [f"model.{key}={value}" for key, value in SMALL.items() if key in _composed([group, *rest])["model"]]
+    model = _composed([group, *rest])["model"]
+    small = [f"model.{key}={value}" for key, value in SMALL.items() if key in model]
+    small += [f"model.{key}={value}" for key, value in LISTED.items() if isinstance(model.get(key), list)]
     return parse(_composed([group, *small, *GENERAL, *rest]))
 
 

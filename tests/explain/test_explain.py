@@ -126,6 +126,8 @@ OPTIONS = [
     ["trainer=forward_forward", "readout.head=recomputed"],
     ["trainer=forward_forward", "data=digits", "trainer.batch_size=2"],
     ["trainer=backprop", "data=diabetes", "objective=squared_error"],
+    ["trainer=backprop", "model=cnn"],
+    ["trainer=forward_forward", "model=lstm"],
 ]
 
 
