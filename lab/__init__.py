@@ -31,7 +31,14 @@ _HOMES = {
     "lab.objectives": ("BinaryCrossEntropy", "CrossEntropy", "Goodness", "Hinge", "SquaredError"),
     "lab.optimizers": ("SGD", "Adam"),
     "lab.registry": ("register",),
-    "lab.trainers": ("BackpropTrainer", "EpochRecord", "ForwardForwardTrainer", "Readout", "Trainer"),
+    "lab.trainers": (
+        "BackpropTrainer",
+        "EpochRecord",
+        "FeedbackAlignmentTrainer",
+        "ForwardForwardTrainer",
+        "Readout",
+        "Trainer",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -70,6 +77,9 @@ if TYPE_CHECKING:
     )
     from lab.trainers import (
         EpochRecord as EpochRecord,
+    )
+    from lab.trainers import (
+        FeedbackAlignmentTrainer as FeedbackAlignmentTrainer,
     )
     from lab.trainers import (
         ForwardForwardTrainer as ForwardForwardTrainer,

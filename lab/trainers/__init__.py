@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from lab.trainers.backprop import BackpropTrainer
 from lab.trainers.base import Trainer
+from lab.trainers.feedback_alignment import FeedbackAlignmentTrainer
 from lab.trainers.forward_forward import ForwardForwardTrainer
 from lab.trainers.history import EpochRecord
 from lab.trainers.local import LocalTrainer, Pass
 from lab.trainers.readout import Readout
 
-__all__ = ["BackpropTrainer", "EpochRecord", "ForwardForwardTrainer", "LocalTrainer", "Pass", "Readout", "Trainer"]
+__all__ = [
+    "BackpropTrainer",
+    "EpochRecord",
+    "FeedbackAlignmentTrainer",
+    "ForwardForwardTrainer",
+    "LocalTrainer",
+    "Pass",
+    "Readout",
+    "Trainer",
+]

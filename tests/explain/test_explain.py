@@ -128,6 +128,8 @@ OPTIONS = [
     ["trainer=backprop", "data=diabetes", "objective=squared_error"],
     ["trainer=backprop", "model=cnn"],
     ["trainer=forward_forward", "model=lstm"],
+    ["trainer=feedback_alignment", "model.depth=3"],
+    ["trainer=feedback_alignment", "model=cnn", "trainer.caches=recomputed"],
 ]
 
 
