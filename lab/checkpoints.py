@@ -67,7 +67,7 @@ class Checkpoints:
         if notes:
             notes.append("started anew")
         data = self._data
-        return make().build(data.shape, data.n_classes or 1, data.task, data.train.scale)
+        return make().build(data.shape, data.n_classes or 1, data.task, data.train.scale, data.train.alphabet)
 
     def write(self, trainer: Trainer, valid: Mapping[str, Any] | None = None) -> None:
         """Write one; `valid` is what the validation rows gave where an epoch has just ended."""
@@ -81,8 +81,8 @@ class Checkpoints:
         data = self._data
         if header.get("run") != self._run:
             raise UsageError(f"the checkpoint is of run {header.get('run')!r}, not of {self._run}")
-        wanted = [list(data.shape), data.n_classes or 1, data.task, data.train.scale]
-        if [header.get(name) for name in ("in_shape", "n_outputs", "task", "scale")] != wanted:
+        wanted = [list(data.shape), data.n_classes or 1, data.task, data.train.scale, data.train.alphabet]
+        if [header.get(name) for name in ("in_shape", "n_outputs", "task", "scale", "alphabet")] != wanted:
             raise UsageError(f"the checkpoint is of other data than {data.name}")
         build = header.get("build")
         self.changed = differences(build if isinstance(build, dict) else {}, self._build)

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lab.errors import UsageError
-from lab.record.record import is_path
 from lab.registry import names, part, unknown
 from lab.schema import Option, convert, fill, options, suits
 
@@ -94,6 +93,11 @@ class RunConfig:
         """What does not affect the result."""
         rest = {key: getattr(self, key) for key in _TOP if key not in ("seed", "imports")}
         return {**rest, "imports": list(self.imports)}
+
+    @property
+    def data_options(self) -> dict[str, Any]:
+        """What `load_dataset` is given beside the name."""
+        return {key: value for key, value in self.data.items() if key != "name"}
 
     @property
     def epochs(self) -> int:
@@ -187,15 +191,14 @@ def _section(
 
 
 def _data(raw: Any) -> dict[str, Any]:
-    importlib.import_module("lab.data")  # registers the data sets that have a name
-    from lab.data.registry import entry
+    """The section, with the options of the data set that it names; of a file they are those of its kind."""
+    from lab.data.load import reader
 
     if not isinstance(raw, Mapping):
         raise UsageError("data needs a name; choose one with data=NAME, or data=npz data.name=FILE.npz")
-    found = fill({str(key): value for key, value in raw.items()}, _DATA, "data")
-    if not is_path(found["name"]):
-        entry(found["name"])  # refuses an unknown name
-    return found
+    given = {str(key): value for key, value in raw.items()}
+    name = convert(given.get("name"), str, "data.name")
+    return fill(given, {**_DATA, **reader(name, given)[1]}, "data")
 
 
 def _make(group: str, section: Mapping[str, Any] | None) -> Any:

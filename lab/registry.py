@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from lab.errors import UsageError
 
+FILES = (".npz", ".txt", ".text")  # endings that say that a data set's name is the path of a file
 Group = Literal["model", "trainer", "optimizer", "objective", "readout", "backend", "data"]
 Part = TypeVar("Part", bound=Callable[..., Any])
 
@@ -56,6 +57,11 @@ def names(group: str) -> list[str]:
         raise UsageError(unknown("group", group, _HOMES))
     importlib.import_module(_HOMES[group])
     return sorted(_PARTS[group])
+
+
+def is_path(name: str) -> bool:
+    """Whether a data set is named by the path of a file and not by a registered name."""
+    return "/" in name or "\\" in name or name.lower().endswith(FILES)
 
 
 def unknown(what: str, name: object, choices: Iterable[str]) -> str:

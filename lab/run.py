@@ -55,7 +55,7 @@ def run(
     watch, meter = Stopwatch("train", "evaluate"), EnergyMeter("cpu" if config.backend["name"] == "numpy" else "gpu")
     started = datetime.now(UTC)
     if data is None:
-        data = load_dataset(config.data["name"], valid=config.data["valid"], limit=config.data["limit"])
+        data = load_dataset(config.data["name"], **config.data_options)
     record = RunRecord(run_id(config.resolved(), data.digest), config.resolved(), code_version=code_version())
     if named not in (None, record.run_id):
         raise DataError(f"the data of {config.data['name']} changed since this run was asked for; ask for it again")

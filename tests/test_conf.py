@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from lab.app import config_folder
 from lab.config import GIVEN, build, parse
+from lab.data.load import reader
 from lab.networks import mlp
 from lab.registry import names, part
 from lab.schema import fill, options
@@ -44,8 +45,9 @@ def test_files_equal_signatures(path: Path) -> None:
     elif group == "backend":
         assert (text.pop("dtype"), text.pop("threads"), text.pop("kernels")) == ("float32", 2, "auto")
     elif group == "data":
-        assert text == {"name": "???" if name == "npz" else name, "valid": None, "limit": None}
-        assert name == "npz" or name in names("data")
+        of_a_file = {"npz": "x.npz", "text": "x.txt"}
+        own = {key: option.default for key, option in reader(of_a_file.get(name, name))[1].items()}
+        assert text == {"name": "???" if name in of_a_file else name, "valid": None, "limit": None, **own}
         return
     kind = part(group, text.pop("name"))
     schema = options(kind, leave_out=(*GIVEN, "valid", "limit"))

@@ -114,6 +114,14 @@ def test_a_file_counts_by_its_contents() -> None:
     assert run_id(first, "d") == run_id(second, "d") != run_id(first, "e")
 
 
+def test_a_text_has_options_of_its_own() -> None:
+    text = parse(changed(data={"name": "a/x.txt", "window": 5})).data
+    assert text == {"name": "a/x.txt", "valid": None, "limit": None, "window": 5, "stride": 1}
+    assert parse(changed(data={"name": "a/notes", "window": 10})).data["window"] == 10
+    ids = {run_id(parse(changed(data={"name": "x.txt", "window": n})).resolved(), "d") for n in (5, 6)}
+    assert len(ids) == 2
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"epochs": 3}, "unknown option 'epochs'"),
     ({"modle": {"name": "mlp"}}, "did you mean 'model'?"),
@@ -143,6 +151,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"backend__threads": 0}, "backend.threads=0"),
     ({"data__name": "mnits"}, "did you mean 'mnist'?"),
     ({"data": {"nam": "mnist"}}, "data.name"),
+    ({"data__window": 5}, "unknown option 'data.window'"),
+    ({"data": {"name": "x.txt", "widow": 5}}, "did you mean 'data.window'?"),
     ({"data__valid": "half"}, "data.valid='half' does not fit; give a whole number, a number or null"),
     ({"seed": -1}, "seed=-1 is out of range"),
     ({"seed": "x"}, "seed='x' does not fit"),

@@ -20,14 +20,27 @@ def epoch_permutation(n: int, seed: int, epoch: int) -> NDArray[np.int64]:
     return generator(seed, "shuffle", epoch).permutation(n)
 
 
+def read_rows(ops: Backend, x: Array, index: Array, scale: float, alphabet: int) -> Array:
+    """Rows `index` of x as a network reads them: times `scale`, or a text's codes (N, T) one-hot, (N, T, alphabet)."""
+    if not alphabet:
+        return ops.gather(x, index, scale)
+    codes = x[index]
+    rows = ops.zeros((*codes.shape, alphabet), kind="data")
+    rows.reshape(codes.size, alphabet)[ops.xp.arange(codes.size), codes.reshape(-1)] = 1
+    return rows
+
+
 class Batches:
     """An epoch's batches by number, in any order and as often as asked: each is gathered anew.
 
-    x, y and `order` lie where `ops` gathers from; rows are read times `scale`. The last batch may be short.
+    x, y and `order` lie where `ops` gathers from; rows are read as `read_rows` says. The last batch may be short.
     """
 
-    def __init__(self, ops: Backend, x: Array, y: Array, order: Array, size: int, scale: float) -> None:
-        self._ops, self._x, self._y, self._order, self._size, self._scale = ops, x, y, order, size, scale
+    def __init__(
+        self, ops: Backend, x: Array, y: Array, order: Array, size: int, scale: float, alphabet: int = 0
+    ) -> None:
+        self._ops, self._x, self._y, self._order, self._size = ops, x, y, order, size
+        self._scale, self._alphabet = scale, alphabet
 
     def __len__(self) -> int:
         return math.ceil(len(self._order) / self._size)
@@ -38,4 +51,5 @@ class Batches:
             raise IndexError(step)
         index = self._order[step * self._size : (step + 1) * self._size]
         with self._ops.usage.during("batch", "data"):
-            return self._ops.gather(self._x, index, self._scale), self._y[index], index
+            rows = read_rows(self._ops, self._x, index, self._scale, self._alphabet)
+            return rows, self._y[index], index

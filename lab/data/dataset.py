@@ -22,6 +22,8 @@ class Split:
     y: (N,) int64 class labels from 0, or (N,) float64 targets, all finite.
     scale: the network's input is x * scale (1/255 for uint8 images).
     name: what to call these rows in an error message.
+    alphabet: where not 0, the rows are text, of so many different characters: x (N, T) holds uint8 codes of them, which
+        are read as one-hot rows (N, T, alphabet), made batch by batch, and y the code of the character that follows.
 
     Raises DataError.
     """
@@ -30,6 +32,7 @@ class Split:
     y: NDArray[Any]
     scale: float = 1.0
     name: str = "data"
+    alphabet: int = 0
 
     def __post_init__(self) -> None:
         x, y, name = self.x, self.y, self.name
@@ -43,6 +46,13 @@ class Split:
             raise DataError(f"{name}: x has {len(x)} rows but y has shape {y.shape}; give each row of x one y")
         if not (math.isfinite(self.scale) and self.scale > 0):
             raise DataError(f"{name}: scale={self.scale} is not a positive number; use 1/255 for bytes, else 1")
+        if self.alphabet and (x.dtype != np.uint8 or self.scale != 1 or not 2 <= self.alphabet <= 256):
+            raise DataError(
+                f"{name}: an alphabet of {self.alphabet} does not go with {x.dtype} x {self.scale:.6g}; store "
+                "the codes of 2 to 256 characters as uint8 with scale 1"
+            )
+        if self.alphabet and x.size and (high := max(int(x.max()), int(y.max()))) >= self.alphabet:
+            raise DataError(f"{name}: the code {high} is not 0 to {self.alphabet - 1}; correct it, or the alphabet")
         require_finite(x, f"{name}: x")
         require_finite(y, f"{name}: y")
         if y.dtype == np.int64 and len(y) and (low := int(y.min())) < 0:
@@ -51,8 +61,13 @@ class Split:
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one row, as a network reads it."""
+        return (*self.x.shape[1:], self.alphabet) if self.alphabet else self.x.shape[1:]
+
     def __repr__(self) -> str:
-        return f"Split({self.name}: {len(self):,} rows of {self.x.shape[1:]} {self.x.dtype}, scale {self.scale:.6g})"
+        return f"Split({self.name}: {len(self):,} rows of {self.shape} {self.x.dtype}, scale {self.scale:.6g})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -86,12 +101,16 @@ class Dataset:
             raise DataError(f"{self.name}: n_classes={self.n_classes} does not fit {self.task}; use 2 or more, or 0")
         if self.classes and len(self.classes) != self.n_classes:
             raise DataError(f"{self.name}: {len(self.classes)} class names for {self.n_classes} classes; name each one")
+        if self.train.alphabet not in (0, self.n_classes):
+            raise DataError(
+                f"{self.name}: n_classes={self.n_classes} is not the alphabet of {self.train.alphabet}; use the latter"
+            )
         if not len(self.train):
             raise DataError(f"{self.name}: there is no row to train on; give it at least one")
         for part in (self.train, self.valid, self.test):
-            if part.x.shape[1:] != self.shape or part.x.dtype != self.train.x.dtype or part.scale != self.train.scale:
+            if part.shape != self.shape or part.x.dtype != self.train.x.dtype or part.scale != self.train.scale:
                 raise DataError(
-                    f"{part.name}: rows of {part.x.shape[1:]} {part.x.dtype} x {part.scale:.6g} differ from "
+                    f"{part.name}: rows of {part.shape} {part.x.dtype} x {part.scale:.6g} differ from "
                     f"{self.shape} {self.train.x.dtype} x {self.train.scale:.6g} of the training part; store all alike"
                 )
             if (part.y.dtype == np.int64) != labels:

@@ -29,6 +29,9 @@ class Parts:
     default_valid: how many rows (whole number) or which share (fraction) of the training rows become the valid part.
     digest: SHA-256 of the contents, where it is known already; else the arrays are hashed.
     source: where this came from, in words.
+    alphabet: where not 0, the rows are text of so many different characters; see Split.
+    gap: where not None, the rows are pieces of one stream in their order, and so many after a row share something with
+        it. They are cut and never shuffled: see the split rule.
     """
 
     train: Pair
@@ -41,6 +44,8 @@ class Parts:
     default_valid: int | float = 0.2
     digest: str = ""
     source: str = ""
+    alphabet: int = 0
+    gap: int | None = None
 
 
 def contents_digest(pairs: Mapping[str, Pair]) -> str:

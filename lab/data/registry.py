@@ -13,8 +13,9 @@ own in `lab/data/sets/` (every module there is imported with `lab.data`); from a
         return Parts(train=(rng.random((100, 4)), rng.integers(0, 2, 100)), source="numpy's generator")
 
 `load_dataset("noise")` then splits, checks and digests it as any other, and `python -m lab.data list` shows it. `Parts`
-says what else can be stated. A set that has to be fetched passes `fetch=`, a function that puts verified files into the
-cache (`lab.data.fetch` has the pieces).
+says what else can be stated. Keywords of the function are options: `load_dataset("noise", rows=50)` passes them on, and
+so does `data.rows=50` on the command line. A set that has to be fetched passes `fetch=`, a function that puts verified
+files into the cache (`lab.data.fetch` has the pieces).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from lab.data.parts import Parts
 from lab.data.split import split_parts
 from lab.errors import UsageError
 
-Loader = Callable[[], Parts]
+Loader = Callable[..., Parts]
 Fetcher = Callable[[Say], None]
 
 
@@ -94,4 +95,6 @@ def entry(name: str) -> Entry:
         return _entries[name]
     near = difflib.get_close_matches(name.lower().replace("-", "_"), _entries, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise UsageError(f"unknown data set {name!r}: {hint}valid: {', '.join(entries())}, or the path of an .npz file")
+    raise UsageError(
+        f"unknown data set {name!r}: {hint}valid: {', '.join(entries())}, or the path of a file, .npz or text"
+    )

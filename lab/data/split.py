@@ -5,6 +5,9 @@
 3. Both are the first rows of a permutation that depends on the number of rows alone and never on a run's seed: all
    runs of all sweeps compare on the same rows. The training rows keep the permutation's order, so that the first N of
    them (`limit`) are a fair sample even of a file sorted by class. An official test or valid part keeps its own order.
+4. Rows that are pieces of one stream (`Parts.gap`), as windows of a text are, are cut and not permuted: test is the
+   end, valid what comes before it, train the beginning. Between two parts as many rows are left out as share something
+   with their neighbours, so that nothing that is trained on is in a row that is tested on.
 """
 
 from __future__ import annotations
@@ -78,9 +81,12 @@ def split_parts(name: str, parts: Parts, valid: float | None = None, limit: int 
     rows: dict[str, NDArray[np.int64]] = {}
     for part, share in shares.items():
         count = carve_rows(len(order), share, part)
-        shuffled = order[split_permutation(len(order), part)]
-        rows[part], order = shuffled[:count], shuffled[count:]
-    if "valid" in official and "test" in official:
+        if parts.gap is None:
+            shuffled = order[split_permutation(len(order), part)]
+            rows[part], order = shuffled[:count], shuffled[count:]
+        else:
+            rows[part], order = order[len(order) - count :], _before(order, count, parts.gap, f"{part}={share}", name)
+    if "valid" in official and "test" in official and parts.gap is None:
         order = split_permutation(len(order), "valid")  # for the sake of `limit`, as above
 
     pairs = {"train": _take(train, order)} | {part: _take(train, index) for part, index in rows.items()} | official
@@ -90,7 +96,7 @@ def split_parts(name: str, parts: Parts, valid: float | None = None, limit: int 
         pairs = {part: (x, _number(y, classes, f"{name} ({part})")) for part, (x, y) in pairs.items()}
     if parts.standardise:
         pairs = _standardise(pairs)
-    scale = parts.scale or (1 / 255 if train[0].dtype == np.uint8 else 1.0)
+    scale = parts.scale or (1 / 255 if train[0].dtype == np.uint8 and not parts.alphabet else 1.0)
     names = parts.classes or tuple(str(c) for c in classes)
     facts = {
         "rule": RULE,
@@ -99,14 +105,18 @@ def split_parts(name: str, parts: Parts, valid: float | None = None, limit: int 
         "carved": {part: len(index) for part, index in rows.items()},
         "scale": scale,
         "standardise": parts.standardise,
+        **({"alphabet": parts.alphabet} if parts.alphabet else {}),
+        **({} if parts.gap is None else {"gap": parts.gap}),
     }
-    splits = {part: Split(_still(x), _still(y), scale, f"{name} ({part})") for part, (x, y) in pairs.items()}
+    splits = {
+        part: Split(_still(x), _still(y), scale, f"{name} ({part})", parts.alphabet) for part, (x, y) in pairs.items()
+    }
     return Dataset(
         name=name,
         **splits,
         task=task,
         n_classes=n_classes,
-        shape=train[0].shape[1:],
+        shape=splits["train"].shape,
         digest=hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest(),
         source=parts.source,
         classes=names,
@@ -119,6 +129,17 @@ def _pair(pair: Pair, what: str, n_classes: int | None) -> Pair:
     if len(x) != len(y):
         raise DataError(f"{what}: x has {len(x)} rows but y has {len(y)}; give each row of x one y")
     return x, y
+
+
+def _before(order: NDArray[np.int64], count: int, gap: int, what: str, name: str) -> NDArray[np.int64]:
+    """Return the rows before the last `count`, but for the `gap` that share something with these."""
+    rest = order[: len(order) - count - gap] if count else order
+    if not len(rest):
+        raise UsageError(
+            f"{what} leaves no row of {name} to train on: of its {len(order)} rows {gap} beside that part overlap it; "
+            "ask for less, or give it more text"
+        )
+    return rest
 
 
 def _take(pair: Pair, rows: NDArray[np.int64]) -> Pair:

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from lab.errors import DataError, OtherVersion
 from lab.record import storage
+from lab.registry import is_path
 
 SCHEMA = 1
 Status = Literal["ok", "diverged", "out_of_memory", "failed", "timeout"]
@@ -118,11 +119,6 @@ def run_id(config: Mapping[str, Any], data_digest: str) -> str:
         {"schema": SCHEMA, "config": {**counted, "data": data}, "digest": data_digest}, sort_keys=True, allow_nan=False
     )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def is_path(name: str) -> bool:
-    """Whether a data set is named by the path of a file."""
-    return "/" in name or "\\" in name or name.lower().endswith(".npz")
 
 
 def _finite(value: Any) -> Any:

@@ -12,8 +12,9 @@ from typing import Any
 from lab.config import RunConfig
 from lab.errors import Busy, LabError
 from lab.measure.build import code_version
-from lab.record.record import EXIT_CODES, RunRecord, is_path, run_id
+from lab.record.record import EXIT_CODES, RunRecord, run_id
 from lab.record.store import RunFolder, Store
+from lab.registry import is_path
 from lab.sweep.process import WorkerProcess
 from lab.sweep.screen import Screen, duration, score
 
@@ -35,20 +36,21 @@ class Outcome:
 
 
 @functools.lru_cache(maxsize=64)
-def _digest(name: str, valid: float | None, limit: int | None, written: str) -> str:
+def _digest(name: str, options: tuple[tuple[str, Any], ...], written: str) -> str:
     from lab.data import load_dataset
 
-    return load_dataset(name, valid=valid, limit=limit).digest
+    return load_dataset(name, **dict(options)).digest
 
 
 def name_run(config: RunConfig) -> str:
     """The id of the run that a config asks for; loads the data to see its contents, once in this process for each."""
     data, file = config.data, Path(config.data["name"])
     # valid=1 and valid=1.0 are equal as keys but differ in meaning, and a file may be written anew.
-    written = repr((data["valid"], data["limit"]))
+    options = tuple(config.data_options.items())
+    written = repr(options)
     if is_path(data["name"]) and file.exists():
         written += f" {file.resolve()} {file.stat().st_mtime_ns} {file.stat().st_size}"
-    return run_id(config.resolved(), _digest(data["name"], data["valid"], data["limit"], written))
+    return run_id(config.resolved(), _digest(data["name"], options, written))
 
 
 def launch(

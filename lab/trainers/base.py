@@ -19,7 +19,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from lab.backend import Array, Backend, Kernels, Shape
-from lab.data.batches import Batches, epoch_permutation
+from lab.data.batches import Batches, epoch_permutation, read_rows
 from lab.data.dataset import Split
 from lab.errors import Diverged, UsageError
 from lab.layers import Ctx, Noise
@@ -84,12 +84,16 @@ class Trainer:
         self.task = ""
 
     # -- building ------------------------------------------------------------------------------------------------
-    def build(self, in_shape: Shape, n_outputs: int, task: str = "classification", scale: float = 1.0) -> Self:
+    def build(
+        self, in_shape: Shape, n_outputs: int, task: str = "classification", scale: float = 1.0, alphabet: int = 0
+    ) -> Self:
         """Make the parameters for rows of `in_shape`, read times `scale`, and `n_outputs` classes (or target columns).
 
-        `fit` and `load` do this by themselves. Raises UsageError where the network does not fit.
+        `alphabet`: rows are text, as in a Split, and `in_shape` is that of their one-hot form. `fit` and `load` do this
+        by themselves. Raises UsageError where the network does not fit.
         """
-        self.in_shape, self.n_outputs, self.task, self.scale = tuple(in_shape), n_outputs, task, scale
+        self.in_shape, self.n_outputs, self.task = tuple(in_shape), n_outputs, task
+        self.scale, self.alphabet = scale, alphabet
         self._check_task()
         description = self._description
         if isinstance(description, Network):
@@ -143,8 +147,9 @@ class Trainer:
             raise UsageError("there are no rows to train on; give a training split that is not empty")
         regression = train.y.dtype.kind == "f"
         if not self.n_outputs:
-            outputs = 1 if regression else max(2, int(train.y.max()) + 1)
-            self.build(train.x.shape[1:], outputs, "regression" if regression else "classification", train.scale)
+            outputs = 1 if regression else train.alphabet or max(2, int(train.y.max()) + 1)
+            task = "regression" if regression else "classification"
+            self.build(train.shape, outputs, task, train.scale, train.alphabet)
         for split in (train, valid):
             if split is not None:
                 self._check_split(split)
@@ -165,7 +170,7 @@ class Trainer:
         while progress.epoch < epochs:
             epoch = progress.epoch + 1
             order = ops.resident(epoch_permutation(len(train), self.seed, epoch))
-            batches = Batches(ops, x, y, order, self.batch_size, train.scale)
+            batches = Batches(ops, x, y, order, self.batch_size, train.scale, train.alphabet)
             rate = gain(self.optimizer.schedule, epoch, epochs)
             self._start_epoch(epoch, epochs, len(train))
             ops.usage.reset_peak()
@@ -247,8 +252,13 @@ class Trainer:
         self._check_built()
         answer = answer or self._answer
         x = np.asarray(x)
-        if x.shape[1:] != self.in_shape:
-            raise UsageError(f"rows have shape {x.shape[1:]}, but the network was built for {self.in_shape}")
+        expected = self.in_shape[:-1] if self.alphabet else self.in_shape
+        if x.shape[1:] != expected:
+            raise UsageError(f"rows have shape {x.shape[1:]}, but the network was built for {expected}")
+        if self.alphabet and (x.dtype.kind not in "ui" or not (x < self.alphabet).all() or not (x >= 0).all()):
+            raise UsageError(
+                f"rows are text and must hold codes from 0 to {self.alphabet - 1}; encode them as in training"
+            )
         if x.dtype.kind not in "fiub" or not np.isfinite(x).all():
             raise UsageError(f"rows of dtype {x.dtype} hold what is no finite number; clean them first")
         with self._limited(), self.ops.usage.during("prediction", "readout", every=True):
@@ -264,7 +274,7 @@ class Trainer:
         for start in range(0, len(x), EVALUATION_ROWS):
             part = slice(start, min(len(x), start + EVALUATION_ROWS))
             rows = self.ops.resident(x[part])
-            yield part, self.ops.gather(rows, self.ops.xp.arange(len(rows)), scale)
+            yield part, read_rows(self.ops, rows, self.ops.xp.arange(len(rows)), scale, self.alphabet)
 
     # -- state ---------------------------------------------------------------------------------------------------
     def state(self) -> dict[str, Array]:
@@ -321,8 +331,8 @@ class Trainer:
             raise UsageError("this trainer has no network yet; call fit, load or build first")
 
     def _check_split(self, split: Split) -> None:
-        if split.x.shape[1:] != self.in_shape:
-            raise UsageError(f"{split.name} has rows of shape {split.x.shape[1:]}, the network takes {self.in_shape}")
+        if split.shape != self.in_shape or split.alphabet != self.alphabet:
+            raise UsageError(f"{split.name} has rows of shape {split.shape}, the network takes {self.in_shape}")
         if (split.y.dtype.kind == "f") != (self.task == "regression"):
             raise UsageError(f"{split.name} has y of dtype {split.y.dtype}, which does not fit the task {self.task}")
         if self.task == "classification" and len(split) and (high := int(split.y.max())) >= self.n_outputs:

@@ -82,12 +82,14 @@ def _standing(trainer: Trainer) -> dict[str, Any]:
         "n_outputs": trainer.n_outputs,
         "task": trainer.task,
         "scale": trainer.scale,
+        "alphabet": trainer.alphabet,
         "progress": trainer.progress.as_dict(),
     }
 
 
 def _take_over(trainer: Trainer, arrays: dict[str, Array], standing: dict[str, Any], where: str) -> None:
-    trainer.build(tuple(standing["in_shape"]), standing["n_outputs"], standing["task"], standing["scale"])
+    shape, alphabet = tuple(standing["in_shape"]), standing.get("alphabet", 0)
+    trainer.build(shape, standing["n_outputs"], standing["task"], standing["scale"], alphabet)
     own = trainer._arrays()
     if own.keys() != arrays.keys():
         odd = sorted(own.keys() ^ arrays.keys())

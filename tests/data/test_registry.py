@@ -65,7 +65,7 @@ def test_an_unknown_name(name: str, near: str) -> None:
     assert str(caught.value) == (
         f"unknown data set {name!r}: did you mean {near!r}? "
         "valid: breast_cancer, cifar10, diabetes, digits, fashion_mnist, japanese_vowels, mnist, "
-        "or the path of an .npz file"
+        "or the path of a file, .npz or text"
     )
 
 

@@ -226,3 +226,14 @@ def test_arrays_are_read_only_and_the_owner_s_are_not_touched() -> None:
         assert not split.x.flags.writeable
         assert not split.y.flags.writeable
     x[0] = 1
+
+
+def test_pieces_of_a_stream_are_cut_and_not_shuffled() -> None:
+    data = split_parts("toy", Parts(numbered(50), gap=2), 6)
+    train, valid, test = ids(data)
+    assert (test, valid, train) == (list(range(40, 50)), list(range(32, 38)), list(range(30)))
+    assert ids(split_parts("toy", Parts(numbered(50), gap=0), 6))[0] == list(range(34))
+    assert ids(split_parts("toy", Parts(numbered(50), gap=2), 0)) == (list(range(38)), [], test)
+    assert data.digest != split_parts("toy", Parts(numbered(50), gap=0), 6).digest
+    with pytest.raises(UsageError, match=r"valid=36 leaves no row of toy to train on: of its 38 rows 2 beside"):
+        split_parts("toy", Parts(numbered(50), gap=2), 36)
