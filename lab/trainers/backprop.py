@@ -17,6 +17,7 @@ from lab.optimizers import Adam, Optimizer
 from lab.registry import register
 from lab.trainers.backward import Deliver, backward, forward
 from lab.trainers.base import Trainer
+from lab.trainers.evaluation import bits_per_character, nats
 
 
 @register("trainer", "backprop")
@@ -185,7 +186,7 @@ class BackpropTrainer(Trainer):
         return self.ops.to_host(scores)
 
     def _evaluate(self, split: Split) -> dict[str, Any]:
-        loss = right = squares = 0.0
+        loss = right = squares = surprise = 0.0
         for part, images in self._chunks(split.x, split.scale):
             target = self.ops.resident(split.y[part])
             output, _ = forward(self.network, self._presented(images), Ctx(self.ops))
@@ -194,11 +195,14 @@ class BackpropTrainer(Trainer):
                 # a single output is the log odds of the second class
                 chosen = output.argmax(axis=1) if output.shape[1] > 1 else output[:, 0] > 0
                 right += int((chosen == target).sum())
+                if split.alphabet:
+                    surprise += nats(self.loss.probabilities(output, self.ops), target, self.ops)
             else:
                 squares += float(((output[:, 0] - target) ** 2).sum())
         n = max(1, len(split))
         if self.task == "classification":
-            return {"n": len(split), "loss": loss / n, "accuracy": right / n, "error": 1 - right / n}
+            found = {"n": len(split), "loss": loss / n, "accuracy": right / n, "error": 1 - right / n}
+            return found | bits_per_character(split, surprise)
         spread = float(((split.y - split.y.mean()) ** 2).sum()) if len(split) else 0.0
         r2 = 1 - squares / spread if spread else 0.0
         return {"n": len(split), "loss": loss / n, "r2": r2, "rmse": float(np.sqrt(squares / n))}

@@ -229,7 +229,8 @@ class Trainer:
     def evaluate(self, split: Split) -> dict[str, Any]:
         """How well the network answers on `split`: {"n", "loss", "accuracy", "error", ...}, fractions between 0 and 1.
 
-        For regression {"n", "loss", "r2", "rmse"}. More keys where a trainer has several readouts.
+        For regression {"n", "loss", "r2", "rmse"}, and of a text also "bits_per_character". More keys where a trainer
+        has several readouts.
         """
         self._check_built()
         self._check_split(split)

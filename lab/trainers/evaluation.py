@@ -1,11 +1,13 @@
-"""How well a network of locally trained blocks answers: each readout, and each block by itself."""
+"""How well a trained network answers: of locally trained blocks each readout, and each block by itself."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lab.backend import Array, Backend
 from lab.data.dataset import Split
 
 if TYPE_CHECKING:
@@ -15,19 +17,18 @@ if TYPE_CHECKING:
 def evaluate(trainer: LocalTrainer, split: Split) -> dict[str, Any]:
     """Accuracies as fractions: of the readout that predicts, of each readout, and of each block's evidence alone.
 
-    "loss" is the mean cross-entropy of the readout that predicts.
+    "loss" is the mean cross-entropy of the readout that predicts; of a text there are bits per character as well.
     """
     ops, by = trainer.ops, trainer.answers_by
     names = [block.name for block in trainer.network.blocks]
     right = {by: 0}
     alone = dict.fromkeys(names, 0)
-    loss = 0.0
+    surprise = {by: 0.0}
     for part, images in trainer._chunks(split.x, split.scale):
         target = ops.resident(split.y[part])
         found, scores = trainer.answers(images)
-        chosen = found[by][ops.xp.arange(len(target)), target]
-        loss -= float(ops.xp.log(ops.xp.maximum(chosen, np.finfo(ops.dtype).tiny)).sum())
         for name, table in found.items():
+            surprise[name] = surprise.get(name, 0.0) + nats(table, target, ops)
             right[name] = right.get(name, 0) + int((table.argmax(axis=1) == target).sum())
         for name, table in zip(names, scores, strict=True):
             alone[name] += int((table.argmax(axis=1) == target).sum())
@@ -35,9 +36,26 @@ def evaluate(trainer: LocalTrainer, split: Split) -> dict[str, Any]:
     accuracy = right.get(by, 0) / n
     return {
         "n": len(split),
-        "loss": loss / n,
+        "loss": surprise[by] / n,
         "accuracy": accuracy,
         "error": 1 - accuracy,
+        **bits_per_character(split, surprise[by]),
+        **{
+            f"{key}_{name}": v
+            for name, total in surprise.items()
+            for key, v in bits_per_character(split, total).items()
+        },
         **{f"accuracy_{name}": count / n for name, count in right.items()},
         "blocks": [{"name": name, "accuracy": count / n} for name, count in alone.items()],
     }
+
+
+def nats(probabilities: Array, target: Array, ops: Backend) -> float:
+    """-log of the probabilities (N, K) given to the labels `target` (N,), summed over rows."""
+    chosen = probabilities[ops.xp.arange(len(target)), target]
+    return -float(ops.xp.log(ops.xp.maximum(chosen, np.finfo(ops.dtype).tiny)).sum())
+
+
+def bits_per_character(split: Split, total: float) -> dict[str, float]:
+    """What a model of a text is compared by: the `total` nats of its characters as bits a character; {} of no text."""
+    return {"bits_per_character": total / max(1, len(split)) / math.log(2)} if split.alphabet else {}
