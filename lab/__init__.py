@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "lab.data": ("Dataset", "Split", "load_dataset"),
+    "lab.data": ("Augment", "Dataset", "Split", "load_dataset"),
     "lab.errors": ("DataError", "Diverged", "LabError", "UsageError"),
     "lab.estimators": (
         "BackpropClassifier",
@@ -43,6 +43,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 if TYPE_CHECKING:
+    from lab.data import Augment as Augment
     from lab.data import Dataset as Dataset
     from lab.data import Split as Split
     from lab.data import load_dataset as load_dataset

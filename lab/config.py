@@ -20,6 +20,7 @@ from lab.registry import names, part, unknown
 from lab.schema import Option, convert, fill, options, suits
 
 if TYPE_CHECKING:
+    from lab.data import Augment
     from lab.trainers import Trainer
 
 # What `build` gives a trainer besides its own options.
@@ -49,13 +50,15 @@ _TOP = {
     "retries": Option("retries", int, 3),
 }
 _SECTIONS = ("data", "model", "trainer", "optimizer", "objective", "readout", "backend")
+_EXTRAS = ("augment",)  # groups that a run may do without; then they do not count in its id
 
 
 @dataclass(frozen=True)
 class RunConfig:
     """One run, checked: every section holds all of its options, `name` first, in normal form.
 
-    optimizer, objective and readout are None where the trainer takes none, or where its default is meant.
+    optimizer, objective and readout are None where the trainer takes none, or where its default is meant; augment is
+    None where training images are left as they are.
     What says where and how, and does not change a result: runs, name, progress, timeout (seconds), allow_env_change
     (go on from a checkpoint of another build), rerun ("stale": make runs of another code version anew), retries.
     """
@@ -68,6 +71,7 @@ class RunConfig:
     objective: dict[str, Any] | None
     readout: dict[str, Any] | None
     backend: dict[str, Any]
+    augment: dict[str, Any] | None = None
     runs: str = "runs"
     name: str = "sweep"
     progress: bool = True
@@ -83,7 +87,8 @@ class RunConfig:
         The user's own modules count by their source (of each file named in imports, not of what it imports in turn).
         """
         code = {"imports": {module: _digest(module) for module in self.imports}} if self.imports else {}
-        return {"seed": self.seed, **{section: getattr(self, section) for section in _SECTIONS}, **code}
+        extras = {group: section for group in _EXTRAS if (section := getattr(self, group)) is not None}
+        return {"seed": self.seed, **{section: getattr(self, section) for section in _SECTIONS}, **extras, **code}
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, as plain values that `parse` takes back."""
@@ -111,10 +116,10 @@ def parse(raw: Mapping[str, Any]) -> RunConfig:
     Raises UsageError for every wrong key, value or type, naming the place, what stands there and what may; the parts
     are made once on the way, so that what they refuse (depth=0, a negative rate) is refused here too.
     """
-    top = {key: raw[key] for key in raw if key not in _SECTIONS}
+    top = {key: raw[key] for key in raw if key not in (*_SECTIONS, *_EXTRAS)}
     for key in top:
         if key not in _TOP:
-            raise UsageError(unknown("option", key, (*_TOP, *_SECTIONS)))
+            raise UsageError(unknown("option", key, (*_TOP, *_SECTIONS, *_EXTRAS)))
     found = {key: convert(top.get(key, option.default), option.hint, key) for key, option in _TOP.items()}
     if not 0 <= found["seed"] < 2**32:
         raise UsageError(f"seed={found['seed']} is out of range; give a whole number from 0 to {2**32 - 1}")
@@ -142,11 +147,20 @@ def parse(raw: Mapping[str, Any]) -> RunConfig:
         "trainer": trainer,
         "backend": backend,
         **chosen,
+        **{group: _section(group, raw[group]) for group in _EXTRAS if raw.get(group) is not None},
     }
+    for group in _EXTRAS:
+        _make(group, sections.get(group))
     config = RunConfig(**{**found, **sections})
     # On the CPU's backend, whichever is asked for: whoever only checks should not occupy a GPU.
     build(replace(config, backend={**backend, "name": "numpy"}))
     return config
+
+
+def augment(config: RunConfig) -> Augment | None:
+    """How training images are changed."""
+    found: Augment | None = _make("augment", config.augment)
+    return found
 
 
 def build(config: RunConfig) -> Trainer:

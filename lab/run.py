@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lab.checkpoints import Checkpoints
-from lab.config import RunConfig, build
+from lab.config import RunConfig, augment, build
 from lab.data import load_dataset
 from lab.errors import Busy, DataError, Diverged, LabError
 from lab.measure.build import build as build_of
@@ -56,6 +56,7 @@ def run(
     started = datetime.now(UTC)
     if data is None:
         data = load_dataset(config.data["name"], **config.data_options)
+    data = data.augmented(augment(config))
     record = RunRecord(run_id(config.resolved(), data.digest), config.resolved(), code_version=code_version())
     if named not in (None, record.run_id):
         raise DataError(f"the data of {config.data['name']} changed since this run was asked for; ask for it again")

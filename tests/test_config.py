@@ -114,6 +114,13 @@ def test_a_file_counts_by_its_contents() -> None:
     assert run_id(first, "d") == run_id(second, "d") != run_id(first, "e")
 
 
+def test_what_a_run_does_without_is_not_in_its_id() -> None:
+    plain, moved = parse(RAW).resolved(), parse(changed(augment={"name": "images", "shift": 1})).resolved()
+    assert "augment" not in plain and plain == parse(changed(augment=None)).resolved()
+    assert moved["augment"] == {"name": "images", "shift": 1, "fill": "zeros", "flip": 0.0}
+    assert parse(parse(changed(augment={"name": "images", "shift": 1})).as_dict()).resolved() == moved
+
+
 def test_a_text_has_options_of_its_own() -> None:
     text = parse(changed(data={"name": "a/x.txt", "window": 5})).data
     assert text == {"name": "a/x.txt", "valid": None, "limit": None, "window": 5, "stride": 1}
@@ -151,6 +158,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"backend__threads": 0}, "backend.threads=0"),
     ({"data__name": "mnits"}, "did you mean 'mnist'?"),
     ({"data": {"nam": "mnist"}}, "data.name"),
+    ({"augment": {"name": "images", "flip": 2}}, "augment=images: augment needs shift >= 0 and 0 <= flip <= 1"),
+    ({"augment": {"name": "images", "fill": "mirror"}}, "unknown augment.fill 'mirror'"),
     ({"data__window": 5}, "unknown option 'data.window'"),
     ({"data": {"name": "x.txt", "widow": 5}}, "did you mean 'data.window'?"),
     ({"data__valid": "half"}, "data.valid='half' does not fit; give a whole number, a number or null"),

@@ -77,6 +77,12 @@ class Backend(ABC):
         self.xp.multiply(data[index], self.dtype.type(scale), out=out)
         return out
 
+    def pick(self, values: Array, places: Array) -> Array:
+        """The elements of `values` (M,) at `places`, in the shape of these."""
+        out = self.empty(places.shape, values.dtype, kind="data")
+        out[...] = values[places]
+        return out
+
     def uniform(self, shape: Shape, key: tuple[int, int], step: int, stream: int, first: int = 0) -> Array:
         """Uniforms in [0, 1) from element `first` on, a pure function of the arguments (Philox 4x32-10), as floats."""
         out = self.empty(shape)

@@ -162,6 +162,11 @@ class NumpyBackend(Backend):
         _loops().rows.length_norm_backward(_matrix(dy), _matrix(y), r.reshape(-1), _matrix(dx))
         return dx
 
+    def pick(self, values: Array, places: Array) -> Array:
+        out = self.empty(places.shape, values.dtype, kind="data")
+        np.take(values, places, out=out, mode="clip")  # as in gather
+        return out
+
     def sgd_step(
         self, w: Array, g: Array | Product, v: Array | None, rate: float, momentum: float, dampening: float,
         decay: float,

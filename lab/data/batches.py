@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,14 +34,23 @@ def read_rows(ops: Backend, x: Array, index: Array, scale: float, alphabet: int)
 class Batches:
     """An epoch's batches by number, in any order and as often as asked: each is gathered anew.
 
-    x, y and `order` lie where `ops` gathers from; rows are read as `read_rows` says. The last batch may be short.
+    x, y and `order` lie where `ops` gathers from; rows are read as `read_rows` says, and then changed by
+    `augment(rows, number)` where there is one. The last batch may be short.
     """
 
     def __init__(
-        self, ops: Backend, x: Array, y: Array, order: Array, size: int, scale: float, alphabet: int = 0
+        self,
+        ops: Backend,
+        x: Array,
+        y: Array,
+        order: Array,
+        size: int,
+        scale: float,
+        alphabet: int = 0,
+        augment: Callable[[Array, int], Array] | None = None,
     ) -> None:
         self._ops, self._x, self._y, self._order, self._size = ops, x, y, order, size
-        self._scale, self._alphabet = scale, alphabet
+        self._scale, self._alphabet, self._augment = scale, alphabet, augment
 
     def __len__(self) -> int:
         return math.ceil(len(self._order) / self._size)
@@ -52,4 +62,6 @@ class Batches:
         index = self._order[step * self._size : (step + 1) * self._size]
         with self._ops.usage.during("batch", "data"):
             rows = read_rows(self._ops, self._x, index, self._scale, self._alphabet)
+            if self._augment is not None:
+                rows = self._augment(rows, step)
             return rows, self._y[index], index

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.data.augment import Augment
 from lab.errors import DataError
 
 TASKS = ("classification", "regression")
@@ -24,6 +25,7 @@ class Split:
     name: what to call these rows in an error message.
     alphabet: where not 0, the rows are text, of so many different characters: x (N, T) holds uint8 codes of them, which
         are read as one-hot rows (N, T, alphabet), made batch by batch, and y the code of the character that follows.
+    augment: how images are changed in each batch that is trained on; None leaves them as they are.
 
     Raises DataError.
     """
@@ -33,6 +35,7 @@ class Split:
     scale: float = 1.0
     name: str = "data"
     alphabet: int = 0
+    augment: Augment | None = None
 
     def __post_init__(self) -> None:
         x, y, name = self.x, self.y, self.name
@@ -53,6 +56,8 @@ class Split:
             )
         if self.alphabet and x.size and (high := max(int(x.max()), int(y.max()))) >= self.alphabet:
             raise DataError(f"{name}: the code {high} is not 0 to {self.alphabet - 1}; correct it, or the alphabet")
+        if self.augment is not None:
+            self.augment.check_shape(self.shape, name)
         require_finite(x, f"{name}: x")
         require_finite(y, f"{name}: y")
         if y.dtype == np.int64 and len(y) and (low := int(y.min())) < 0:
@@ -122,6 +127,13 @@ class Dataset:
                     f"{part.name}: label {high} in row {int(part.y.argmax())} is not 0 to {self.n_classes - 1}; "
                     "correct the labels or the number of classes"
                 )
+
+    def augmented(self, augment: Augment | None) -> Dataset:
+        """The same data set, with its images changed by `augment` while they are trained on.
+
+        Raises UsageError where its rows are no images.
+        """
+        return replace(self, train=replace(self.train, augment=augment))
 
     def __repr__(self) -> str:
         rows = " / ".join(f"{len(part):,}" for part in (self.train, self.valid, self.test))

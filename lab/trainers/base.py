@@ -154,12 +154,13 @@ class Trainer:
             if split is not None:
                 self._check_split(split)
         self._check_epochs(epochs)
-        if self.progress.batch and self.progress.rows != len(train):
+        if self.progress.batch and (self.progress.rows, self.progress.augment) != (len(train), repr(train.augment)):
             raise UsageError(
-                f"training stopped in the middle of an epoch over {self.progress.rows} rows and cannot go on with "
-                f"{len(train)}; give it the same training split"
+                f"training stopped in the middle of an epoch over {self.progress.rows} rows, augment="
+                f"{self.progress.augment}, and cannot go on with {len(train)}, augment={train.augment}; "
+                "give it the same training split"
             )
-        self.progress.rows = len(train)
+        self.progress.rows, self.progress.augment = len(train), repr(train.augment)
         return self._epochs(train, valid, epochs, on_step)
 
     def _epochs(
@@ -170,7 +171,9 @@ class Trainer:
         while progress.epoch < epochs:
             epoch = progress.epoch + 1
             order = ops.resident(epoch_permutation(len(train), self.seed, epoch))
-            batches = Batches(ops, x, y, order, self.batch_size, train.scale, train.alphabet)
+            batches = Batches(
+                ops, x, y, order, self.batch_size, train.scale, train.alphabet, self._augmenting(train, epoch)
+            )
             rate = gain(self.optimizer.schedule, epoch, epochs)
             self._start_epoch(epoch, epochs, len(train))
             ops.usage.reset_peak()
@@ -186,6 +189,11 @@ class Trainer:
             )
             self._check_finite(record.train_loss, "the epoch")
             yield record
+
+    def _augmenting(self, train: Split, epoch: int) -> Callable[[Array, int], Array] | None:
+        """What changes the rows of a batch of this epoch, given its number."""
+        augment, seed, ops = train.augment, self.seed, self.ops
+        return None if augment is None else lambda rows, step: augment(rows, seed, epoch, step, ops)
 
     def _train_epoch(self, batches: Batches, rate: float, on_step: Callable[[Self], None] | None) -> None:
         """All steps of the epoch under way that are not made yet; `rate` multiplies learning rates."""

@@ -48,6 +48,7 @@ class Progress:
     seconds: float = 0.0
     images: int = 0
     rows: int = 0  # of the training split
+    augment: str = "None"  # of the training split, in words
     sums: dict[str, Any] = field(default_factory=dict)
     history: list[EpochRecord] = field(default_factory=list)
     memory: dict[str, Any] = field(default_factory=dict)
@@ -88,8 +89,9 @@ class Progress:
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as JSON, for a checkpoint; floats survive JSON exactly."""
+        plain = ("epoch", "batch", "step", "seconds", "images", "rows", "augment")
         return {
-            **{name: getattr(self, name) for name in ("epoch", "batch", "step", "seconds", "images", "rows")},
+            **{name: getattr(self, name) for name in plain},
             "sums": {name: float(total) for name, total in self.sums.items()},
             "history": [asdict(record) for record in self.history],
             "memory": self.memory,
@@ -97,7 +99,7 @@ class Progress:
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Take over what `as_dict` gave. Raises ValueError or TypeError where it is of another form."""
-        for name in ("epoch", "batch", "step", "seconds", "images", "rows", "sums", "memory"):
+        for name in ("epoch", "batch", "step", "seconds", "images", "rows", "augment", "sums", "memory"):
             kind = type(getattr(self, name))
             if not isinstance(saved[name], (int, float) if kind is float else kind):
                 raise ValueError(f"{name} is {saved[name]!r}")
