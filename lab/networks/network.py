@@ -107,13 +107,24 @@ class Network:
         ctx = self.context(x, ctx)
         values = {"input": self.enter(x, ctx)}
         del x
-        for i, block in enumerate(self.blocks):
+        yield from self.walk_on(range(len(self.blocks)), values, ctx)
+
+    def walk_on(self, blocks: range, values: dict[str, Array], ctx: Ctx) -> Iterator[tuple[Block, Array, Array]]:
+        """`walk` over these blocks alone, from `values` by name, which is left as later blocks need it."""
+        for i in blocks:
+            block = self.blocks[i]
             h, _ = block.respond([values[source.name] for source in block.sources], ctx.keeping(False))
             values[block.name], _ = block.pass_on(h, ctx.keeping(False))
             yield block, h, values[block.name]
             del h
             for name in self.unread_after(i):
                 del values[name]
+
+    def waiting_after(self, i: int) -> list[str]:
+        """The values that are still read once block i has been visited, in the order in which they were made."""
+        names = ["input", *(block.name for block in self.blocks[: i + 1])]
+        gone = {name for j in range(i + 1) for name in self.unread_after(j)}
+        return [name for name in names if name not in gone]
 
     def _without_mask(self, in_shape: Shape, labelled: bool) -> Shape:
         """The shape of a row as the blocks see it. Raises UsageError where the row, or its label, leaves no mask."""

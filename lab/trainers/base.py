@@ -180,7 +180,7 @@ class Trainer:
             with self._limited():
                 self._train_epoch(batches, rate, on_step)
             ops.synchronize()
-            progress.note_memory(ops.usage)
+            self.note_memory()
             began = perf_counter()
             found = self.evaluate(valid) if valid is not None and len(valid) else {}
             evaluating = perf_counter() - began
@@ -322,6 +322,10 @@ class Trainer:
         """The network's names, shapes and sizes."""
         self._check_built()
         return self.network.describe()
+
+    def note_memory(self) -> None:
+        """Keep the largest peaks of the epoch so far."""
+        self.progress.note_memory(self.ops.usage)
 
     def memory(self) -> dict[str, Any]:
         """Peak bytes of a training step by kind, each kind's own maximum, and the peak of their sum with its place.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar, Literal, Self
 
 from lab.backend import Array, Kernels
+from lab.data.batches import Batches
 from lab.errors import UsageError
 from lab.layers import Ctx
 from lab.networks import Defaults, Network, NetworkSpec
@@ -12,8 +15,10 @@ from lab.objectives import Goodness, PairObjective, Rows
 from lab.optimizers import SGD, Optimizer
 from lab.random import generator
 from lab.registry import register, unknown
+from lab.schema import convert
 from lab.trainers import negatives as drawing
-from lab.trainers.local import LocalTrainer
+from lab.trainers.beliefs import Beliefs
+from lab.trainers.local import Figures, LocalTrainer
 from lab.trainers.negatives import Negatives
 from lab.trainers.readout import Readout, SoftmaxHead
 
@@ -32,6 +37,8 @@ class ForwardForwardTrainer(LocalTrainer):
                drawn at each step; fixed: one wrong label an image, drawn once (known to be worse)
     passes     joint: positive and negative rows in one batch; separate: one after the other, gradients summed, which
                holds half the rows at a time and gives the same update up to rounding
+    belief_delay  steps by which hard negatives lag behind: the head sees each batch so many steps before the blocks
+               learn from it, and its beliefs of that time choose the wrong labels. 0: beliefs of the same step
     The rest as in LocalTrainer. Default optimizer: the recipe's averaged gradient at rate 0.01, decay 0.001, cool-down.
     """
 
@@ -48,6 +55,7 @@ class ForwardForwardTrainer(LocalTrainer):
         negatives: Negatives = "hard",
         passes: Literal["joint", "separate"] = "joint",
         schedule: Literal["simultaneous", "greedy"] = "simultaneous",
+        belief_delay: int = 0,
         seed: int = 0,
         batch_size: int = 100,
         backend: str = "numpy",
@@ -75,6 +83,11 @@ class ForwardForwardTrainer(LocalTrainer):
         )
         self.readout = readout or Readout()
         self.negatives, self.passes = negatives, passes
+        self.belief_delay = convert(belief_delay, int, "belief_delay")
+        if self.belief_delay < 0 or (self.belief_delay and negatives != "hard"):
+            raise UsageError(
+                f"belief_delay={belief_delay} does not fit negatives={negatives}; use 0, or 1 and more with hard ones"
+            )
         if negatives == "hard" and self.readout.head == "none":
             raise UsageError("negatives=hard are drawn from the softmax head; choose a head, or negatives=uniform")
         if passes == "separate" and self.objective.paired:
@@ -101,12 +114,13 @@ class ForwardForwardTrainer(LocalTrainer):
         super()._start()
         self._counted = {block.name for block in self.readout.counted(self.network)}
         self._head = SoftmaxHead(self.readout, self.network, self.ops)
+        self._beliefs = Beliefs(self.belief_delay, self.batch_size, self.n_outputs, self.ops)
 
     def _arrays(self) -> dict[str, Array]:
-        return super()._arrays() | self._head.arrays()
+        return super()._arrays() | self._head.arrays() | self._beliefs.arrays()
 
     def options(self) -> dict[str, str]:
-        own = ("readout", "negatives", "passes")
+        own = ("readout", "negatives", "passes", "belief_delay")
         return super().options() | {name: str(getattr(self, name)) for name in own}
 
     # -- training ------------------------------------------------------------------------------------------------
@@ -115,38 +129,70 @@ class ForwardForwardTrainer(LocalTrainer):
         key = "fixed" if self.negatives == "fixed" else epoch
         self._draws = self.ops.resident(generator(self.seed, "negatives", key).random(n))
 
-    def _step(
-        self, images: Array, target: Array, index: Array, step: int, rate: float, ctx: Ctx
-    ) -> dict[str, Array | float]:
-        seen: dict[str, Array | float] = {}
+    def _train_epoch(self, batches: Batches, rate: float, on_step: Callable[[Self], None] | None) -> None:
+        self._batches = batches
+        super()._train_epoch(batches, rate, on_step)
+
+    def _step(self, images: Array, target: Array, index: Array, step: int, rate: float, ctx: Ctx) -> Figures:
+        figures: Figures = {}
+        probabilities = base = None
+        if self.belief_delay:
+            if step == 0:
+                for batch in range(min(self.belief_delay, len(self._batches))):
+                    self._look_at(batch, step, rate)
+            probabilities, figures["head/loss"] = self._beliefs.of(step, len(images))
+        elif self.readout.head != "none":
+            probabilities, figures["head/loss"], base = self.believe(images, target, rate, ctx)
+        wrong = self.draw_negatives(probabilities, target, index, step)
+        if self.belief_delay and step + self.belief_delay < len(self._batches):
+            self._look_at(step + self.belief_delay, step, rate)
+        shown = self.shown(images, target, wrong, base)
+        del images, probabilities, base
+        return figures | self.update_blocks(shown, ctx)
+
+    def _look_at(self, batch: int, step: int, rate: float) -> None:
+        """The head sees a batch, at step `step`, before the blocks learn from it."""
+        images, target, _ = self._batches[batch]
+        ctx = self._ctx(self.progress.step + batch - step)
+        probabilities, loss, _ = self.believe(images, target, rate, ctx)
+        self._beliefs.put(batch, probabilities, loss)
+
+    def believe(self, images: Array, target: Array, rate: float, ctx: Ctx) -> tuple[Array, Array, Any]:
+        """The neutral pass: the head's probabilities, its loss, its update; and what other rows of `images` share."""
+        assert self.network.label_input is not None
+        with self.ops.usage.during("readout", "readout", every=True):
+            neutral, base = self.neutral(images)
+            activities = partial(self._head.activities, neutral, ctx)
+            probabilities, loss = self._head.learn(activities, target, rate, self.sound_head)
+        return probabilities, loss, base
+
+    def neutral(self, images: Array) -> tuple[Any, Any]:
+        """`images` with the label that says nothing, and what other rows of `images` share with them."""
+        assert self.network.label_input is not None
+        return self.network.labelled(images, [self.network.label_input.neutral(len(images), self.ops)], self.ops)
+
+    def shown(self, images: Array, target: Array, wrong: Array, base: Any = None) -> list[tuple[Any, Rows]]:
+        """The rows of each pass: `images` with their labels and with `wrong` ones. `base` as `neutral` gave it."""
         label = self.network.label_input
         assert label is not None
-        probabilities = base = None
-        if self.readout.head != "none":
-            with self.ops.usage.during("readout", "readout", every=True):
-                neutral, base = self.network.labelled(images, [label.neutral(len(images), self.ops)], self.ops)
-                probabilities, loss = self._head.learn(neutral, target, ctx, rate, self._sound_head)
-                del neutral
-                seen["head/loss"] = loss
-        wrong = self.draw_negatives(probabilities, target, index, step)
         with self.ops.usage.during("label", "activations"):
             labels = [label.one_hot(target, self.ops), label.one_hot(wrong, self.ops)]
-            n = len(images)
-            if self.passes == "joint":
-                parts = [(labels, Rows(n, slice(0, n), slice(n, 2 * n), target))]
-            else:
-                parts = [
-                    (labels[:1], Rows(n, slice(0, n), slice(0, 0), target)),
-                    (labels[1:], Rows(n, slice(0, 0), slice(0, n), target)),
-                ]
-            shown = []
-            for carried, rows in parts:
-                x, base = self.network.labelled(images, carried, self.ops, base)
-                shown.append((x, rows))
-        del images, labels, probabilities, parts, carried, x, base
-        return seen | self.update_blocks(shown, ctx)
+            carried = [labels] if self.passes == "joint" else [labels[:1], labels[1:]]
+            found = []
+            for each, rows in zip(carried, self.rows(target), strict=True):
+                x, base = self.network.labelled(images, each, self.ops, base)
+                found.append((x, rows))
+        return found
 
-    def _sound_head(self, loss: Array) -> None:
+    def rows(self, target: Array) -> list[Rows]:
+        """Which rows are what in each pass over images with labels `target`."""
+        n = len(target)
+        if self.passes == "joint":
+            return [Rows(n, slice(0, n), slice(n, 2 * n), target)]
+        return [Rows(n, slice(0, n), slice(0, 0), target), Rows(n, slice(0, 0), slice(0, n), target)]
+
+    def sound_head(self, loss: Array) -> None:
+        """Raise Diverged unless the head's loss is finite; on a GPU that is seen at the end of the epoch."""
         if self.ops.name == "numpy":
             self._check_finite(loss, "the softmax head")
 
@@ -222,7 +268,7 @@ class ForwardForwardTrainer(LocalTrainer):
 
         A step's floating-point operations: every row forward, and weight gradients of positive and negative rows; the
         blocks' inputs need no gradient. An answer by goodness is a forward pass for each label. Blocks that read the
-        input see the image once for all labels, where they can (lab.backend.labelled).
+        input see the image once for all labels, where they can (lab.backend.labelled); late beliefs are of others.
         """
         self._check_built()
         network = self.network
@@ -230,7 +276,7 @@ class ForwardForwardTrainer(LocalTrainer):
         shared = sum(block.flops() for block in network.input_readers()) if network.shares_images else 0
         head = 2 * sum(int(v.size) for v in self._head.weights.values())
         neutral = {"none": 0, "recomputed": 2}.get(self.readout.head, 1)
-        per_sample = (forward - shared) * (2 + neutral + 2) + 2 * shared + 2 * head
+        per_sample = (forward - shared) * (2 + neutral + 2) + (3 if self.belief_delay else 2) * shared + 2 * head
         by_goodness = self.n_outputs * (forward - shared) + shared
         return {
             "rows_per_sample": 2 + neutral,

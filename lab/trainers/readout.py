@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Literal
@@ -83,22 +83,24 @@ class SoftmaxHead:
     def probabilities(self, images: Array, ctx: Ctx) -> Array:
         """(N, K) for images that carry the neutral label: one forward pass, nothing kept."""
         total: Array | None = None
-        for name, n in self._activities(images, ctx):
+        for name, n in self.activities(images, ctx):
             total = self._add(total, self.ops.affine(n, self.weights[name], None))
         return self._finish(total)
 
     def learn(
-        self, images: Array, target: Array, ctx: Ctx, gain: float, sound: Callable[[Array], None]
-    ) -> tuple[Array, Array]:
-        """One update from images that carry the neutral label; returns probabilities before it, and the mean loss.
+        self, activities: Callable[[], Iterable[tuple[str, Array]]], target: Array, gain: float,
+        sound: Callable[[Array], None],
+    ) -> tuple[Array, Array]:  # fmt: skip
+        """One update from what `activities` gives of neutral rows; returns probabilities before it, and the mean loss.
 
-        `sound(loss)` is called before the update, and may raise.
+        `activities` is called once, and once more where they are recomputed; `sound(loss)` before the update: it may
+        raise.
         """
         total: Array | None = None
         kept: dict[str, Array] = {}
         grads: dict[str, Array] = {}
         losses = []
-        for name, n in self._activities(images, ctx):
+        for name, n in activities():
             logits = self.ops.affine(n, self.weights[name], None)
             if self._apart:
                 loss, d = self._loss(logits, target, self.ops)
@@ -112,7 +114,7 @@ class SoftmaxHead:
             assert total is not None
             loss, d = self._loss(total, target, self.ops)
             losses.append(loss)
-            again = self._activities(images, ctx) if self.options.head == "recomputed" else iter(kept.items())
+            again = activities() if self.options.head == "recomputed" else iter(kept.items())
             for name, n in again:
                 grads[name] = self._gradient(name, n, d)
         mean = sum(losses[1:], losses[0]) / len(losses)
@@ -124,7 +126,8 @@ class SoftmaxHead:
         """Softmax over the last axis."""
         return self._loss.probabilities(scores, self.ops)
 
-    def _activities(self, images: Array, ctx: Ctx) -> Iterator[tuple[str, Array]]:
+    def activities(self, images: Array, ctx: Ctx) -> Iterator[tuple[str, Array]]:
+        """The counted blocks' normalised activities (N, width), by name and in order, in a forward pass."""
         for block, _, n in self.network.walk(images, ctx):
             if block.name in self.blocks:
                 yield block.name, n.reshape(len(n), prod(block.shape))

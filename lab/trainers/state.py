@@ -24,6 +24,7 @@ def save(trainer: Trainer, path: Path, more: Mapping[str, Any] | None = None, ke
     more   what else the header says, such as the run that the checkpoint belongs to
     keep   the name under which the checkpoint that was at `path` goes on
     """
+    arrays = trainer.state()  # first: a trainer with steps under way ends them for it
     header = {
         **(more or {}),
         "version": VERSION,
@@ -33,7 +34,7 @@ def save(trainer: Trainer, path: Path, more: Mapping[str, Any] | None = None, ke
         "options": trainer.options(),
         **_standing(trainer),
     }
-    write_checkpoint(path, trainer.state(), header, keep)
+    write_checkpoint(path, arrays, header, keep)
 
 
 def load(trainer: Trainer, path: Path, check: Callable[[dict[str, Any]], None] = lambda header: None) -> None:
@@ -64,7 +65,7 @@ def _admit(trainer: Trainer, header: dict[str, Any], path: Path) -> None:
 
 def pack(trainer: Trainer) -> dict[str, Any]:
     """The same for a pickle or a copy: {} where nothing was built yet."""
-    return {**_standing(trainer), "arrays": trainer.state()} if trainer.n_outputs else {}
+    return {"arrays": trainer.state(), **_standing(trainer)} if trainer.n_outputs else {}
 
 
 def unpack(trainer: Trainer, packed: dict[str, Any]) -> None:
@@ -76,7 +77,7 @@ def unpack(trainer: Trainer, packed: dict[str, Any]) -> None:
 def _standing(trainer: Trainer) -> dict[str, Any]:
     """What the network was built for, and where training stands."""
     if trainer.progress.batch:  # in the middle of an epoch: its peaks so far are not lost with this process
-        trainer.progress.note_memory(trainer.ops.usage)
+        trainer.note_memory()
     return {
         "in_shape": list(trainer.in_shape),
         "n_outputs": trainer.n_outputs,
