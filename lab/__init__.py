@@ -36,6 +36,7 @@ _HOMES = {
         "EpochRecord",
         "FeedbackAlignmentTrainer",
         "ForwardForwardTrainer",
+        "LayerParallelTrainer",
         "Readout",
         "Trainer",
     ),

@@ -7,7 +7,7 @@ the first step every buffer is a reused one, and the allocator is not asked agai
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import prod
 from typing import Any, TypeAlias
@@ -81,10 +81,14 @@ class _Lease:
 
 
 class Pool:
-    """A free list of host buffers by size. `fresh` counts the buffers that had to be asked of the allocator."""
+    """A free list of host buffers by size. `fresh` counts the buffers that had to be asked of the allocator.
+
+    `source(nbytes)`, where given, makes the buffers: for memory of another sort, such as what processes share.
+    """
 
     def __init__(self) -> None:
         self.usage = Usage()
+        self.source: Callable[[int], npt.NDArray[np.uint8]] | None = None
         self.fresh = 0
         self._free: dict[int, list[_Raw]] = {}
 
@@ -97,7 +101,7 @@ class Pool:
             raw = waiting.pop()
         else:
             self.fresh += 1
-            raw = _aligned(nbytes)
+            raw = _aligned(nbytes) if self.source is None else _whole(self.source(nbytes))
         kind = self.usage.kind_of(kind)
         self.usage.add(kind, nbytes)
         return np.asarray(_Lease(self, raw, shape, dtype.str, kind))
@@ -115,3 +119,7 @@ class Pool:
 def _aligned(nbytes: int) -> _Raw:
     memory = np.empty(nbytes + _ALIGN, np.uint8)
     return memory, -(-memory.ctypes.data // _ALIGN) * _ALIGN, nbytes
+
+
+def _whole(memory: npt.NDArray[np.uint8]) -> _Raw:
+    return memory, memory.ctypes.data, memory.nbytes

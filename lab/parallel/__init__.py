@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from lab.parallel.balance import partition
-from lab.parallel.crew import Crew, WorkerFailed
+from lab.parallel.crew import Crew, Job, WorkerFailed, forking
 from lab.parallel.ring import Disconnected, Ring
-from lab.parallel.shared import shared_array
+from lab.parallel.shared import SharedMemory, shared_array
 
-__all__ = ["Crew", "Disconnected", "Ring", "WorkerFailed", "partition", "shared_array"]
+__all__ = [
+    "Crew",
+    "Disconnected",
+    "Job",
+    "Ring",
+    "SharedMemory",
+    "WorkerFailed",
+    "forking",
+    "partition",
+    "shared_array",
+]

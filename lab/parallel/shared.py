@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import mmap
 from math import prod
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,3 +29,21 @@ def shared_array(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[np
     """An array of zeros in such memory."""
     dtype = np.dtype(dtype)
     return shared_bytes(prod(shape) * dtype.itemsize).view(dtype).reshape(shape)
+
+
+class SharedMemory:
+    """Hands such memory out, and knows its own again."""
+
+    def __init__(self) -> None:
+        self._ranges: list[tuple[int, int]] = []
+
+    def __call__(self, nbytes: int) -> npt.NDArray[np.uint8]:
+        """`nbytes` zeros, aligned to a page."""
+        memory = shared_bytes(nbytes)
+        start = memory.ctypes.data
+        self._ranges.append((start, start + nbytes))
+        return memory
+
+    def holds(self, array: npt.NDArray[Any]) -> bool:
+        """Whether the array lies in memory from here."""
+        return any(start <= array.ctypes.data < stop for start, stop in self._ranges)

@@ -8,6 +8,7 @@ from lab.trainers.feedback_alignment import FeedbackAlignmentTrainer
 from lab.trainers.forward_forward import ForwardForwardTrainer
 from lab.trainers.history import EpochRecord
 from lab.trainers.local import LocalTrainer, Pass
+from lab.trainers.parallel import LayerParallelTrainer
 from lab.trainers.readout import Readout
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "EpochRecord",
     "FeedbackAlignmentTrainer",
     "ForwardForwardTrainer",
+    "LayerParallelTrainer",
     "LocalTrainer",
     "Pass",
     "Readout",

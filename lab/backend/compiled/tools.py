@@ -6,6 +6,7 @@ Python's sleep when idle, while those of numba's own pools keep spinning and tak
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -55,3 +56,7 @@ def split(kernel: Any, arrays: list[Any], numbers: tuple[Any, ...], threads: int
 @cache
 def _pool(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="lab-kernel")
+
+
+# Threads do not survive a fork: a child makes its own.
+os.register_at_fork(after_in_child=_pool.cache_clear)
