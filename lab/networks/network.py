@@ -71,7 +71,10 @@ class Network:
             if missing:
                 raise UsageError(f"{block.name} reads {missing[0]!r}, whose shape is not known yet")
             rng = generator(seed, "init", i)
-            shapes[block.name] = block.build([shapes[s.name] for s in block.sources], ops, rng)
+            try:
+                shapes[block.name] = block.build([shapes[s.name] for s in block.sources], ops, rng)
+            except UsageError as error:
+                raise UsageError(f"{block.name}: {error}") from None
         readers = [body for block in self.blocks for source, body in zip(block.sources, block.bodies, strict=True)
                    if source.name == "input"]  # fmt: skip
         self.shares_images = (

@@ -1,0 +1,50 @@
+"""Every experiment of conf/ runs to its end, made small: few rows, few units, one epoch."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.app import config_folder
+from lab.config import parse
+from lab.data.registry import entry
+from lab.errors import DataError
+from lab.run import run
+from tests.test_conf import composed
+
+SMALL = {"width": 20, "units": 10, "hidden": 20}
+
+
+def smaller(values: dict[str, Any]) -> dict[str, Any]:
+    """The same run on few rows, with few units: numbers of channels stay divisible by ten classes."""
+    values["data"]["limit"] = 20
+    values["trainer"]["batch_size"] = min(20, values["trainer"]["batch_size"])
+    values["trainer"]["epochs"] = 1
+    if values["trainer"].get("schedule") == "greedy":
+        values["trainer"]["epochs"] = values["model"].get("depth", len(values["model"].get("channels", [1])))
+    model = values["model"]
+    for option, most in SMALL.items():
+        if isinstance(model.get(option), int):
+            model[option] = min(most, model[option])
+    if "channels" in model:
+        model["channels"] = [min(20, channels) for channels in model["channels"]]
+    values["backend"]["threads"] = 1
+    return values
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in config_folder().glob("experiment/*.yaml")))
+def test_it_runs(name: str, tmp_path: Path) -> None:
+    config = parse({**smaller(composed(f"experiment={name}")), "runs": str(tmp_path)})
+    try:
+        record = run(config)
+    except DataError as error:
+        if "fetch" not in str(error):
+            raise
+        pytest.skip(f"{entry(config.data['name']).name} is not here")
+    assert record.status == "ok", record.reason
+    assert record.data["n_train"] == 20 and math.isfinite(record.history[-1]["train_loss"])
+    answer = record.final["test"]
+    assert 0 <= answer["accuracy"] <= 1 if record.data["task"] == "classification" else math.isfinite(answer["rmse"])
