@@ -90,6 +90,7 @@ def _hydra(arguments: list[str]) -> int:
     global _began
     import hydra
 
+    from lab.guard import guarded
     from lab.overrides import explained
 
     for argument in arguments:
@@ -104,7 +105,7 @@ def _hydra(arguments: list[str]) -> int:
     _began = time.time()
     application = hydra.main(config_path=str(config_folder()), config_name="config", version_base="1.3")(job)
     stopped = False
-    with _as_command_line(arguments), explained(arguments, config_folder()):
+    with _as_command_line(arguments), explained(arguments, config_folder()), guarded(arguments):
         try:
             application()
         except KeyboardInterrupt:

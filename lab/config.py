@@ -129,6 +129,7 @@ def parse(raw: Mapping[str, Any]) -> RunConfig:
         raise UsageError(f"retries={found['retries']} is out of range; give 0 to 3 tries more for a killed run")
     if not found["runs"].strip():
         raise UsageError("runs is empty; name the folder that runs are kept in, such as runs=runs")
+    _check_path(found["runs"], "runs")
     _import(found["imports"])
 
     trainer = _section("trainer", raw.get("trainer"), {"epochs": _EPOCHS}, leave_out=GIVEN)
@@ -212,7 +213,15 @@ def _data(raw: Any) -> dict[str, Any]:
         raise UsageError("data needs a name; choose one with data=NAME, or data=npz data.name=FILE.npz")
     given = {str(key): value for key, value in raw.items()}
     name = convert(given.get("name"), str, "data.name")
+    _check_path(name, "data.name")
     return fill(given, {**_DATA, **reader(name, given)[1]}, "data")
+
+
+def _check_path(path: str, key: str) -> None:
+    """Raise UsageError for what no file system can name."""
+    if not path.isprintable() or len(path) > 4000 or any(len(os.fsencode(part)) > 255 for part in Path(path).parts):
+        shown = path if len(path) < 60 else f"{path[:40]}... ({len(path)} characters)"
+        raise UsageError(f"{key}={shown!r} can name no file or folder; use a shorter path of printable characters")
 
 
 def _make(group: str, section: Mapping[str, Any] | None) -> Any:

@@ -24,12 +24,13 @@ def explained(arguments: Sequence[str], config_folder: Path) -> Iterator[None]:
     """
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     before = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         yield
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
         if before == "1":
             raise
         raise UsageError(sentence(error, arguments, config_folder)) from error
@@ -41,8 +42,10 @@ def explained(arguments: Sequence[str], config_folder: Path) -> Iterator[None]:
 
 
 def sentence(error: Exception, arguments: Sequence[str], config_folder: Path) -> str:
-    """One sentence for an exception of Hydra's or OmegaConf's."""
+    """One sentence for an exception of Hydra's, OmegaConf's or the YAML parser's."""
     text = str(error).strip()
+    if getattr(error, "problem_mark", None) is not None:
+        return " ".join(text.split())
     options = getattr(error, "options", None)
     if options is not None and (found := _FOUND.search(text)):
         group, _, name = found[1].rpartition("/")

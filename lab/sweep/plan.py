@@ -85,8 +85,9 @@ def make_plan(name: str, runs_folder: str, jobs: Sequence[tuple[RunConfig, Seque
 
     Raises UsageError and DataError where a config or its data is wrong: a sweep is refused before it starts.
     """
-    if not name or not name.isprintable() or name.startswith(".") or os.path.basename(name) != name or "\\" in name:
-        raise UsageError(f"name={name!r} cannot name a folder; use letters, digits, _ and -")
+    odd = not name.isprintable() or name.startswith(".") or os.path.basename(name) != name or "\\" in name
+    if not name or odd or len(os.fsencode(name)) > 200:
+        raise UsageError(f"name={name[:60]!r} cannot name a folder; use at most 200 letters, digits, _ and -")
     runs = tuple(
         Planned(name_run(config), config.resolved(), config.how(), tuple(overrides)) for config, overrides in jobs
     )

@@ -1,0 +1,134 @@
+"""A composed config before Hydra acts on it: no class, module, folder or variable that only a file asks for."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lab.errors import UsageError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+# What Hydra may make. Exact names: by a dotted path through a module one reaches whatever that module imports.
+TARGETS = {
+    "lab.sweep.hooks.Planning",
+    "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
+    "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
+    "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
+    "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher",
+    "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher",
+    "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher",
+}
+_LOGGING = {"logging.StreamHandler", "logging.FileHandler", "logging.NullHandler", "logging.Formatter"}
+_STREAMS = {"ext://sys.stdout", "ext://sys.stderr"}
+_CALLABLES = {"()": {"colorlog.ColoredFormatter"}, "class": _LOGGING, "queue": set(), "listener": set()}
+_SHELL = {"setup", "python", "srun_args", "additional_parameters", "runtime_env", "address"}  # of launchers
+
+
+def check_composed(config: DictConfig, arguments: Sequence[str]) -> None:
+    """Raise UsageError for what a file must not ask for, unless the command line in `arguments` asks for it too."""
+    from omegaconf import OmegaConf
+
+    asked = _asked(arguments)
+    whole = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(whole, dict)
+    hydra: dict[str, Any] = whole.pop("hydra", {})
+    _check_targets(whole, hydra, asked.get("imports", ""))
+    for name in ("job_logging", "hydra_logging"):
+        _check_logging(hydra.get(name), f"hydra.{name}")
+    for path, key, value in _walk(hydra.get("launcher"), "hydra.launcher"):
+        if key in _SHELL and value and path not in asked:
+            raise UsageError(f"{path} could run commands; it counts on the command line only")
+    for name in ("env_set", "env_copy"):
+        if (hydra.get("job") or {}).get(name) and not any(key.startswith(f"hydra.job.{name}") for key in asked):
+            raise UsageError(
+                f"hydra.job.{name} would change or show the environment; it counts on the command line only"
+            )
+    odd = [m for m in whole.get("imports") or [] if str(m) not in _words(asked.get("imports", ""))]
+    if odd:
+        raise UsageError(f"imports={odd} would run code that a config file names; write it on the command line")
+    _check_folders(config, asked)
+
+
+def _asked(arguments: Sequence[str]) -> dict[str, str]:
+    """The keys that stand on the command line, with their values as text."""
+    pairs = (argument.lstrip("+~").split("=", 1) for argument in arguments if "=" in argument)
+    return dict(pairs)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[\w.]+", text)
+
+
+def _walk(value: Any, path: str = "") -> Iterator[tuple[str, str, Any]]:
+    """Every key below a value: its path, the key itself, what stands there."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        here = f"{path}.{key}" if path else str(key)
+        yield here, str(key), inner
+        yield from _walk(inner, here)
+
+
+def _check_targets(whole: Any, hydra: dict[str, Any], imports: str) -> None:
+    for path, key, value in _walk(whole):
+        if key == "_target_":
+            raise UsageError(f"{path}={value} names a class; parts are named by `name`, and registered in Python")
+    for path, key, value in _walk(hydra, "hydra"):
+        if key == "_target_" and value not in TARGETS and not _users_own(value, imports):
+            raise UsageError(
+                f"{path}={value} is not among the classes that a config may name; one of your own counts where its "
+                "module is listed on the command line: imports=[MODULE]"
+            )
+
+
+def _users_own(target: Any, imports: str) -> bool:
+    """Whether the target is defined in a module that the user listed; not what that module merely imports."""
+    import importlib
+
+    module, _, name = str(target).rpartition(".")
+    if module not in _words(imports):
+        return False
+    return getattr(getattr(importlib.import_module(module), name, None), "__module__", None) == module
+
+
+def _check_logging(found: Any, where: str) -> None:
+    for path, key, value in _walk(found, where):
+        if key in _CALLABLES and value not in _CALLABLES[key]:
+            raise UsageError(f"{path}={value} names code; known are {', '.join(sorted(_LOGGING))}")
+        if isinstance(value, str) and value.startswith("ext://") and value not in _STREAMS:
+            raise UsageError(f"{path}={value} names code; known are {', '.join(sorted(_STREAMS))}")
+        if key == "filename" and not _inside(str(value), "."):
+            raise UsageError(f"{path}={value} lies outside this folder")
+
+
+def _check_folders(config: DictConfig, asked: dict[str, str]) -> None:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    def value(key: str) -> str | None:
+        try:
+            found = OmegaConf.select(config, key)
+        except OmegaConfBaseException:  # a reference that does not resolve yet is looked at in the next config
+            return None
+        return None if found is None else str(found)
+
+    runs = value("runs") or "runs"
+    if not _inside(runs, ".") and asked.get("runs", "").strip("'\"") != runs:
+        raise UsageError(f"runs={runs} lies outside this folder; a folder elsewhere counts on the command line only")
+    for key in ("hydra.run.dir", "hydra.sweep.dir"):
+        folder = value(key)
+        if folder is not None and key not in asked and not (_inside(folder, ".") or _inside(folder, runs)):
+            raise UsageError(f"{key}={folder} lies outside this folder; it counts on the command line only")
+    for key in ("hydra.sweep.subdir", "hydra.output_subdir"):
+        folder = value(key)
+        if folder is not None and not _inside(folder, "."):
+            raise UsageError(f"{key}={folder} leaves its folder")
+
+
+def _inside(path: str, home: str) -> bool:
+    """Whether a path stays below `home`, as written: `..` may not lead out on the way either."""
+    base = os.path.abspath(home)
+    return "\0" not in path and os.path.commonpath([base, os.path.abspath(os.path.join(base, path))]) == base
