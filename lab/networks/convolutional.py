@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from lab.backend import Shape
@@ -10,6 +11,7 @@ from lab.errors import UsageError
 from lab.layers import (
     ActivationName,
     AvgPool2D,
+    Concat,
     Conv2D,
     Dense,
     Dropout,
@@ -19,6 +21,7 @@ from lab.layers import (
     LabelInput,
     Layer,
     MaxPool2D,
+    Residual,
     Sequential,
     activation,
 )
@@ -44,6 +47,10 @@ class CNN:
                  al. 2024), so that the others mix what groups found
     pool         max | avg | none, over windows of `pool_size`; of what the activation answered
     pool_blocks  all, or the blocks that pool, counted from 1
+    residual     before the activation, what a block reads is added to what its convolution makes of it; where there are
+                 to be more channels, the convolution makes the further ones and both stand side by side, stretch by
+                 stretch where norm=group. So nothing is learnt that reaches across blocks (Sun et al. 2025). The first
+                 block has none
     norm         length | batch | group | none | auto: as in mlp; group is over stretches of channels
     norm_groups  as in mlp
     where        row | position: the length that length divides out is that of the whole row, or of the channels at each
@@ -63,6 +70,7 @@ class CNN:
     pool: Literal["max", "avg", "none"] = "max"
     pool_size: int = 2
     pool_blocks: Literal["all"] | tuple[int, ...] = "all"
+    residual: bool = False
     activation: ActivationName = "relu"
     norm: Literal["auto", "length", "batch", "group", "none"] = "auto"
     norm_groups: Groups = "classes"
@@ -84,32 +92,32 @@ class CNN:
             one_each(getattr(self, name), depth, name)
         if self.pool_blocks != "all" and not all(1 <= block <= depth for block in self.pool_blocks):
             raise UsageError(f"pool_blocks={list(self.pool_blocks)} does not fit {depth} blocks; use 1 to {depth}")
+        if self.residual and (max(one_each(self.stride, depth, "stride")[1:], default=1) > 1 or falls(self.channels)):
+            raise UsageError(
+                f"residual=true adds a block's input, which fits neither stride={self.stride} nor fewer channels "
+                f"(channels={list(self.channels)}); use stride 1 behind the first block, and channels that do not fall"
+            )
         activation(self.activation)
         Dropout(self.dropout)
 
     def make(self, in_shape: Shape, n_outputs: int, defaults: Defaults) -> Network:
         """The network for images of `in_shape` (C, H, W) and `n_outputs` classes or targets."""
         require_images("cnn", in_shape)
-        depth = len(self.channels)
         norm = defaults.norm if self.norm == "auto" else self.norm
         axes = None if self.where == "row" else (1,)
         norms = Norms(norm, count_of(self.norm_groups, n_outputs), axes)
-        kernels = one_each(self.kernel, depth, "kernel")
-        strides, paddings = one_each(self.stride, depth, "stride"), one_each(self.padding, depth, "padding")
-        blocks = []
+        blocks, seen = [], 0  # channels that the next block sees
         for i, channels in enumerate(self.channels):
-            conv = Conv2D(
-                channels,
-                kernels[i],
-                stride=strides[i],
-                padding=paddings[i],
-                groups=self._groups(i, n_outputs),
-                init=defaults.init if self.init == "auto" else self.init,
-                bias=norms.bias,
-            )
             before = [Dropout(self.dropout)] if self.dropout and i else []
-            body, last = self._answered([*before, conv, *norms.inside()], i)
+            shared = seen if self.residual and i and channels > seen else 0
+            found = [self._convolution(i, channels - shared, n_outputs, defaults, norms), *norms.inside()]
+            if shared:
+                found = [Concat([Sequential(found), Identity()], groups=norms.groups if norm == "group" else 1)]
+            elif self.residual and i:
+                found = [Residual(found)]
+            body, last = self._answered([*before, *found], i)
             blocks.append(Block(f"block{i + 1}", Sequential(body), last, norms.passed_on(), read_by(i)))
+            seen = channels
         reading: list[Layer] = [GlobalAvgPool() if self.head == "average" else Flatten()]
         if self.dropout:
             reading.append(Dropout(self.dropout))
@@ -120,6 +128,18 @@ class CNN:
             label_input=LabelInput("channels" if self.label == "auto" else self.label, scale=self.label_scale),
             name="cnn",
             label="cnn " + "-".join(map(str, self.channels)),
+        )
+
+    def _convolution(self, i: int, channels: int, n_outputs: int, defaults: Defaults, norms: Norms) -> Layer:
+        depth = len(self.channels)
+        return Conv2D(
+            channels,
+            one_each(self.kernel, depth, "kernel")[i],
+            stride=one_each(self.stride, depth, "stride")[i],
+            padding=one_each(self.padding, depth, "padding")[i],
+            groups=self._groups(i, n_outputs),
+            init=defaults.init if self.init == "auto" else self.init,
+            bias=norms.bias,
         )
 
     def _answered(self, body: list[Layer], i: int) -> tuple[list[Layer], Layer]:
@@ -140,6 +160,11 @@ class CNN:
         if i == 0 or (self.grouped == "alternate" and i % 2 == 0):
             return 1
         return count_of(self.groups, n_outputs)
+
+
+def falls(sizes: tuple[int, ...]) -> bool:
+    """Whether one of them is smaller than the one before it."""
+    return any(after < before for before, after in pairwise(sizes))
 
 
 def require_images(name: str, in_shape: Shape) -> None:

@@ -51,6 +51,7 @@ IMAGES = {
     "residual": lambda: Residual([Conv2D(2, padding="same"), BatchNorm(eps=0.1), Tanh(), Conv2D(2, padding="same")]),
     "residual with stride": lambda: Residual([Conv2D(3, 2, stride=2), Tanh()], Conv2D(3, 1, stride=2)),
     "concat": lambda: Concat([Conv2D(3, 1), Identity(), Conv2D(1, padding="same")]),
+    "concat by groups": lambda: Concat([Conv2D(4, 1), Identity()], groups=2),
     "concat of heights": lambda: Concat([Identity(), AvgPool2D((2, 1))], axis=2),
     "concat of rows": lambda: Concat([Flatten(), Sequential([Flatten(), Dense(3)])]),
 }
@@ -80,6 +81,15 @@ def test_gradients_of_images(name: str, n: int) -> None:
 @pytest.mark.parametrize("n", [0, 1, 3])
 def test_gradients_of_sequences(name: str, n: int) -> None:
     check_layer(STEPS[name](), rows(n, 3, 2))
+
+
+def test_groups_stay_together() -> None:
+    ops = NumpyBackend("float64")
+    layer = Concat([Identity(), Sequential([Tanh()])], groups=2)
+    assert layer.build((4,), ops, np.random.default_rng(0)) == (8,)
+    x = np.array([[1.0, 2.0, 3.0, 4.0]])
+    t = np.tanh(x[0])
+    np.testing.assert_allclose(layer.forward(x, Ctx(ops))[0], [[1, 2, t[0], t[1], 3, 4, t[2], t[3]]])
 
 
 def test_contract() -> None:
@@ -160,6 +170,7 @@ def test_cost_is_the_sum() -> None:
         (Residual(Dense(3)), (4,), "cannot add (4,) to the body's output (3,); give a projection to that shape"),
         (Residual(Dense(3), Dense(2)), (4,), "cannot add (2,) to the body's output (3,); give the projection"),
         (Concat([Conv2D(2, 2), Identity()]), (1, 4, 4), "cannot join outputs of shapes [(2, 3, 3), (1, 4, 4)]"),
+        (Concat([Dense(3), Identity()], groups=2), (4,), "groups=2 does not divide all of its parts' sizes [3, 4]"),
         (Concat([Dense(2), Identity()], axis=2), (4,), "axis=2 does not exist in outputs of shape (2,); use 1 to 1"),
         (TimeDistributed(Dense(2)), (4,), "takes sequences of at least 1 step"),
     ],

@@ -75,6 +75,19 @@ def test_group_norm_hides_each_stretch(spec: Any) -> None:
         np.testing.assert_allclose(stretches.std(axis=2)[alive], 1, atol=0.05)
 
 
+def test_residuals_keep_a_class_in_its_stretch() -> None:
+    """Where channels grow, what a class's stretch read goes on in that class's stretch."""
+    net = built(cnn(channels=(20, 40), residual=True, norm="group", pool="none"), (1, 4, 4), labelled=False)
+    for p in net.blocks[1].params.values():
+        p[...] = 0
+    ops = NumpyBackend("float64")
+    x = np.random.default_rng(0).standard_normal((2, 20, 4, 4))
+    h, _ = net.blocks[1].respond([x], Ctx(ops))
+    stretches = h.reshape(2, 10, 4, 4, 4)
+    np.testing.assert_allclose(stretches[:, :, 2:], np.maximum(x, 0).reshape(2, 10, 2, 4, 4))
+    assert not stretches[:, :, :2].any()
+
+
 def test_batch_norm_is_before_the_activation() -> None:
     for spec in (mlp(depth=2, width=6, norm="batch"), cnn(channels=(4, 4), norm="batch")):
         net = built(spec, (1, 4, 4), labelled=False)
@@ -144,6 +157,10 @@ def build_all(spec: Any, shape: tuple[int, ...], labelled: bool = False) -> Any:
         (lambda: cnn(channels=()), "channels=[]"),
         (lambda: cnn(kernel=(3,)), "kernel=[3] has 1 entries for 2 blocks; give one, or 2"),
         (lambda: cnn(pool_blocks=(3,)), "pool_blocks=[3] does not fit 2 blocks"),
+        (lambda: cnn(channels=(8, 4), residual=True), "channels that do not fall"),
+        (lambda: cnn(stride=2, residual=True), "use stride 1 behind the first block"),
+        (build_all(cnn(residual=True, channels=(4, 4), padding=0, pool="none"), (1, 8, 8)), "Residual cannot add"),
+        (build_all(cnn(channels=(10, 25), residual=True, norm="group"), (1, 8, 8)), "does not divide all of its parts"),
         (lambda: cnn(label="features"), "valid: auto, channels, pattern, pixels"),  # type: ignore[arg-type]
         (build_all(local_fields(), (1, 8, 8)), "is larger than H=8"),
         (build_all(local_fields(), (30,)), "local_fields takes images"),
