@@ -48,6 +48,8 @@ _TOP = {
     "allow_env_change": Option("allow_env_change", bool, False),
     "rerun": Option("rerun", Literal["stale"] | None, None),
     "retries": Option("retries", int, 3),
+    "idle_watts": Option("idle_watts", float | None, None),
+    "idle_seconds": Option("idle_seconds", float, 0.0),
 }
 _SECTIONS = ("data", "model", "trainer", "optimizer", "objective", "readout", "backend")
 _EXTRAS = ("augment",)  # groups that a run may do without; then they do not count in its id
@@ -60,7 +62,8 @@ class RunConfig:
     optimizer, objective and readout are None where the trainer takes none, or where its default is meant; augment is
     None where training images are left as they are.
     What says where and how, and does not change a result: runs, name, progress, timeout (seconds), allow_env_change
-    (go on from a checkpoint of another build), rerun ("stale": make runs of another code version anew), retries.
+    (go on from a checkpoint of another build), rerun ("stale": make runs of another code version anew), retries,
+    idle_watts and idle_seconds (see lab.measure.energy).
     """
 
     seed: int
@@ -80,6 +83,8 @@ class RunConfig:
     allow_env_change: bool = False
     rerun: Literal["stale"] | None = None
     retries: int = 3
+    idle_watts: float | None = None
+    idle_seconds: float = 0.0
 
     def resolved(self) -> dict[str, Any]:
         """What affects the result: the config that a record holds and the run's id is made from.
@@ -127,6 +132,11 @@ def parse(raw: Mapping[str, Any]) -> RunConfig:
         raise UsageError(f"timeout={found['timeout']:g} is no time; give seconds above 0, or null for none")
     if not 0 <= found["retries"] <= 3:
         raise UsageError(f"retries={found['retries']} is out of range; give 0 to 3 tries more for a killed run")
+    if (found["idle_watts"] or 0.0) < 0 or not 0 <= found["idle_seconds"] <= 600:
+        raise UsageError(
+            f"idle_watts={found['idle_watts']} idle_seconds={found['idle_seconds']:g} measure nothing; give watts "
+            "from 0 on, or seconds from 0 to 600"
+        )
     if not found["runs"].strip():
         raise UsageError("runs is empty; name the folder that runs are kept in, such as runs=runs")
     _check_path(found["runs"], "runs")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lab.trainers import EpochRecord, Trainer
 
 Tell = Callable[[dict[str, Any]], None]
+_PARTS = ("data", "train", "evaluate", "write")  # of a run's time: loading rows, steps, answering, checkpoints
 _TELL_EVERY = 0.5  # seconds between two words on how far an epoch is
 
 
@@ -52,10 +53,12 @@ def run(
     A run that diverges, runs out of memory or fails has a record that says so. Raises UsageError and DataError for what
     is wrong with the config or the data, before any training, and StorageError where a checkpoint cannot be written.
     """
-    watch, meter = Stopwatch("train", "evaluate"), EnergyMeter("cpu" if config.backend["name"] == "numpy" else "gpu")
-    started = datetime.now(UTC)
+    watch, started = Stopwatch(*_PARTS), datetime.now(UTC)
+    device = "cpu" if config.backend["name"] == "numpy" else "gpu"
+    meter = EnergyMeter(device, idle_watts=config.idle_watts, idle_seconds=config.idle_seconds)
     if data is None:
-        data = load_dataset(config.data["name"], **config.data_options)
+        with watch.part("data"):
+            data = load_dataset(config.data["name"], **config.data_options)
     data = data.augmented(augment(config))
     record = RunRecord(run_id(config.resolved(), data.digest), config.resolved(), code_version=code_version())
     if named not in (None, record.run_id):
@@ -71,10 +74,9 @@ def run(
         record.family, record.network, record.cost = trainer.family, trainer.describe(), trainer.cost()
         watch.resume(_seconds_of(trainer))
         meter.start()
-        for epoch in _epochs(trainer, config, data, checkpoints, tell, stopped, notes):
+        for epoch in _epochs(trainer, config, data, checkpoints, watch, meter, tell, stopped, notes):
             watch.add("train", epoch.train_seconds)
             watch.add("evaluate", epoch.evaluate_seconds)
-            meter.sample()
         with watch.part("evaluate"):
             record.final = {"test": trainer.evaluate(data.test), "valid": trainer.progress.history[-1].valid}
         _check_found(trainer, record.final["test"], "the test rows")
@@ -100,6 +102,8 @@ def _epochs(
     config: RunConfig,
     data: Dataset,
     checkpoints: Checkpoints,
+    watch: Stopwatch,
+    meter: EnergyMeter,
     tell: Tell,
     stopped: Callable[[], bool],
     notes: list[str],
@@ -110,11 +114,12 @@ def _epochs(
         return
 
     def save(valid: Mapping[str, Any] | None = None) -> None:
-        _check_state(trainer)
-        checkpoints.write(trainer, valid)
+        with watch.part("write"):
+            _check_state(trainer)
+            checkpoints.write(trainer, valid)
 
     keeper = Keeper(save, sum(array.nbytes for array in trainer.state().values()))
-    on_step = _Pulse(keeper, tell, stopped, len(data.train))
+    on_step = _Pulse(keeper, meter, tell, stopped, len(data.train))
     for epoch in trainer.fit(data.train, data.valid, epochs=config.epochs, on_step=on_step):
         _check_found(trainer, epoch.valid, "the validation rows")
         tell({"event": "epoch", "epoch": epoch.epoch, "valid": epoch.valid, "loss": epoch.train_loss})
@@ -140,8 +145,8 @@ def _check_state(trainer: Trainer) -> None:
 class _Pulse:
     """What happens after each step: a word on how far it is, a checkpoint if it is time, an end if asked for."""
 
-    def __init__(self, keeper: Keeper, tell: Tell, stopped: Callable[[], bool], rows: int) -> None:
-        self._keeper, self._tell, self._stopped, self._rows = keeper, tell, stopped, rows
+    def __init__(self, keeper: Keeper, meter: EnergyMeter, tell: Tell, stopped: Callable[[], bool], rows: int) -> None:
+        self._keeper, self._meter, self._tell, self._stopped, self._rows = keeper, meter, tell, stopped, rows
         self._told = time.perf_counter()
 
     def __call__(self, trainer: Trainer) -> None:
@@ -149,6 +154,7 @@ class _Pulse:
             self._keeper.keep()
             raise Busy("stopped as asked, with a checkpoint; run it again to go on")
         self._keeper.offer()
+        self._meter.tick()
         if (now := time.perf_counter()) - self._told >= _TELL_EVERY:
             self._told = now
             progress = trainer.progress
@@ -182,18 +188,18 @@ def _measured(
     rates = sorted(epoch["samples_per_second"] for epoch in epochs)
     middle = len(rates) // 2
     peak, peak_missing = process_peak()
-    joules, joules_missing = meter.stop()
+    energy = meter.stop()
     resumed = any(note.startswith("resumed") for note in notes)
     if resumed:
-        joules, joules_missing = None, "the run was resumed, and its earlier part was not counted"
+        energy |= {"energy_joules": None, "energy_above_idle_joules": None, "energy_parts": {}}
+        energy["energy_missing"] = "the run was resumed, and its earlier part was not counted"
     return {
         "seconds": watch.seconds(),
         "epochs": epochs,
         "samples_per_second": (rates[middle] + rates[~middle]) / 2 if rates else None,
         "process_peak_bytes": peak,
         "process_peak_missing": peak_missing,
-        "energy_joules": joules,
-        "energy_missing": joules_missing,
+        **energy,
         "resumed": resumed,
         "notes": notes,
         "environment": _environment(config, trainer),

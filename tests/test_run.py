@@ -11,7 +11,7 @@ from lab.data import load_dataset
 from lab.errors import Busy, StorageError, UsageError
 from lab.networks import Network
 from lab.record import storage
-from lab.run import run
+from lab.run import _PARTS, run
 from tests.sweep.conftest import raw_config
 
 
@@ -42,7 +42,7 @@ def test_the_same_run_twice_is_the_same_record(rows: Path, tmp_path: Path, train
     assert [epoch["epoch"] for epoch in first.history] == [1, 2, 3] and first.family == trainer
     assert first.final["valid"] == first.history[-1]["valid"] and first.final["test"]["n"] == first.data["n_test"]
     seconds = first.measured["seconds"]
-    assert seconds["total"] == pytest.approx(seconds["train"] + seconds["evaluate"] + seconds["other"])
+    assert seconds["total"] == pytest.approx(sum(seconds[part] for part in (*_PARTS, "other")))
     assert seconds["train"] == pytest.approx(sum(epoch["train_seconds"] for epoch in first.measured["epochs"]))
     assert run(parse(values(tmp_path, trainer__name=trainer, seed=1))).history != first.history
 

@@ -33,7 +33,6 @@ OPTIONAL = {
     "mlflow": "mlflow-skinny",
     "numba": "numba",
     "optuna": "optuna",
-    "pynvml": "nvidia-ml-py",
     "ray": "ray",
     "submitit": "submitit",
     "tensorboardX": "tensorboardx",

@@ -54,10 +54,12 @@ def throughput(look: Look) -> Figure:
 
 
 def time(look: Look) -> Figure:
-    """Mean seconds of training, evaluation and the rest."""
+    """Mean seconds of loading, training, evaluation, checkpoints and the rest."""
     return _stack(
         look, ("time", "Where the time goes"), look.records.seconds, "seconds", TIME_PARTS, TIME_COLOURS, "s",
-        f"Seconds of one run ({look.mean}), split into training, evaluation and the rest: loading and writing.",
+        f"Seconds of one run ({look.mean}): loading the data, training steps (their batches gathered in them), "
+        "evaluation, checkpoints, and the rest, such as imports and kernels made ready. Earlier versions counted "
+        "loading and checkpoints as the rest.",
         "No run recorded how its time was spent.",
     )  # fmt: skip
 

@@ -30,6 +30,7 @@ BYTES = Unit("bytes", 1 / 2**20, "MiB", "MiB", 0.0)
 SECONDS = Unit("seconds", 1.0, "s", "s", 0.0)
 PER_SECOND = Unit("per second", 1.0, "/s", "/s", 0.0)
 JOULES = Unit("joules", 1.0, "J", "J", 0.0)
+WATTS = Unit("watts", 1.0, "W", "W", 0.0)
 COUNT = Unit("count", low=0.0)
 PLAIN = Unit("plain")
 
@@ -100,7 +101,7 @@ def _test(key: str, label: str, unit: Unit, better: str, *path: str) -> Metric:
 
 MEMORY_PARTS = ("weights", "gradients", "optimizer", "activations", "readout", "workspace", "data")
 _NAMES = {"data": "data set"}
-TIME_PARTS = ("train", "evaluate", "other")
+TIME_PARTS = ("data", "train", "evaluate", "write", "other")
 
 METRICS: dict[str, Metric] = {
     m.key: m
@@ -122,9 +123,14 @@ METRICS: dict[str, Metric] = {
         Metric("samples_per_second", "samples a second", PER_SECOND, HIGHER, ("measured", "samples_per_second")),
         Metric("train_seconds", "training time", SECONDS, LOWER, ("measured", "seconds", "train")),
         Metric("evaluate_seconds", "evaluation time", SECONDS, LOWER, ("measured", "seconds", "evaluate")),
+        Metric("data_seconds", "loading time", SECONDS, LOWER, ("measured", "seconds", "data")),
+        Metric("write_seconds", "time of checkpoints", SECONDS, LOWER, ("measured", "seconds", "write")),
         Metric("other_seconds", "other time", SECONDS, LOWER, ("measured", "seconds", "other")),
         Metric("total_seconds", "total time", SECONDS, LOWER, ("measured", "seconds", "total")),
         Metric("energy_joules", "energy", JOULES, LOWER, ("measured", "energy_joules")),
+        Metric("energy_net", "energy above idle", JOULES, LOWER, ("measured", "energy_above_idle_joules")),
+        Metric("energy_gpu", "energy of the GPU", JOULES, LOWER, ("measured", "energy_parts", "gpu")),
+        Metric("idle_watts", "idle power", WATTS, NEITHER, ("measured", "idle_watts")),
         Metric("rows_per_sample", "rows per sample", COUNT, LOWER, ("cost", "rows_per_sample")),
         Metric("passes_per_step", "passes per step", COUNT, LOWER, ("cost", "passes_per_step")),
         Metric("passes_per_prediction", "passes per prediction", COUNT, LOWER, ("cost", "passes_per_prediction")),

@@ -49,7 +49,9 @@ MEMORY_COLOURS = dict(
         strict=True,
     )
 )
-TIME_COLOURS = {"train": PARTS[0][1], "evaluate": PARTS[2][1], "other": PARTS[5][1]}
+TIME_COLOURS = dict(
+    zip(("data", "train", "evaluate", "write", "other"), (PARTS[i][1] for i in (4, 0, 2, 3, 5)), strict=True)
+)
 
 _RC: dict[str, Any] = {
     "font.family": ["DejaVu Sans"], "font.size": TEXT, "axes.labelsize": TEXT, "axes.labelcolor": MUTED,

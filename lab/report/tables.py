@@ -87,7 +87,7 @@ def summary(records: Records) -> Table:
         "test_error", "test_accuracy", "test_accuracy_goodness", "test_accuracy_softmax", "test_rmse", "test_r2",
         "train_seconds",
         "total_seconds", "samples_per_second", "rows_per_sample", "passes_per_prediction", "memory_activations",
-        "memory_peak", "energy_joules", "parameters",
+        "memory_peak", "energy_joules", "energy_net", "energy_gpu", "idle_watts", "parameters",
     ]  # fmt: skip
     runs = records.counted
     columns: list[tuple[Column, Build]] = [(Column("seeds", True), lambda g: _count(len(g)))]
