@@ -1,4 +1,4 @@
-"""`python -m lab.bench [speed | scaling | memory | report]`, also as `lab bench ...`."""
+"""`python -m lab.bench [speed | layers | scaling | memory | report]`, also as `lab bench ...`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from typing import Any
 
 from lab.errors import LabError, UsageError
 
-COMMANDS = ("speed", "scaling", "memory", "report")
+COMMANDS = ("speed", "layers", "scaling", "memory", "report")
 _USUAL = "4x2000,3x1000"
 _TINY = ("lab", "torch", "torch-plain", "torch-fused", "gemm-numpy")  # what needs no compiling
-_OUT = {"speed": Path("reports/speed"), "scaling": Path("reports/speed"), "memory": Path("reports/memory")}
+_OUT = {
+    "speed": Path("reports/speed"),
+    "layers": Path("reports/speed"),
+    "scaling": Path("reports/speed"),
+    "memory": Path("reports/memory"),
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -26,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
             from lab.registry import unknown
 
             raise UsageError(unknown("bench command", word, COMMANDS))
-        commands = {"speed": _speed, "scaling": _scaling, "memory": _memory, "report": _report}
+        commands = {"speed": _speed, "layers": _layers, "scaling": _scaling, "memory": _memory, "report": _report}
         return commands[word](arguments)
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -81,6 +86,34 @@ def _speed(arguments: list[str]) -> int:
     for case in result["cases"]:
         print(f"\n{case_title(case)}\n{case_table(case).text()}")
         print("\n".join(case_sentences(case)))
+    return _saved(result, asked.out)
+
+
+def _layers(arguments: list[str]) -> int:
+    from dataclasses import replace
+
+    from lab.bench.layer_work import LAYERS, SIDES, USUAL
+    from lab.bench.speed import Plan, measured
+    from lab.bench.tables import layers_table, machine_lines
+    from lab.measure.environment import usable_cores
+    from lab.registry import unknown
+
+    parser = _parser("layers", "Forward and backward of single layers side by side with PyTorch.")
+    parser.add_argument("--layers", type=_names, default=LAYERS, help=f"of {', '.join(LAYERS)} (all)")
+    parser.add_argument("--threads", type=int, default=usable_cores(), help="threads of each side (all cores)")
+    parser.add_argument("--steps", type=int, default=20, help="measured passes of a turn (20)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each side in a set of processes (5)")
+    parser.add_argument("--repeats", type=int, default=1, help="sets of fresh processes (1)")
+    asked = parser.parse_args(arguments)
+    for name in asked.layers:
+        if name not in LAYERS:
+            raise UsageError(unknown("layer", name, LAYERS))
+    plan = Plan(asked.steps, 3, asked.rounds, asked.repeats, memory=False)
+    works = [replace(work, threads=asked.threads) for work in USUAL if work.layer in asked.layers]
+    if asked.quick:
+        works, plan = [replace(work, batch_size=4) for work in works], Plan(2, 1, 1, 1, memory=False)
+    result = measured("layers", [(work, SIDES) for work in works], plan, _tell)
+    print("\n".join([*machine_lines(result), "", layers_table(result).text()]))
     return _saved(result, asked.out)
 
 

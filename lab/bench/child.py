@@ -18,7 +18,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import IO, Any
 
-from lab.bench.work import SUBJECTS, Entry, Subject, Work
+from lab.bench.layer_work import SIDES, from_json
+from lab.bench.work import SUBJECTS, Entry, Subject
 from lab.errors import LabError
 from lab.measure.memory import process_peak
 from lab.sweep.worker import set_threads
@@ -88,9 +89,9 @@ def main() -> int:
 
     try:
         job = json.loads(sys.stdin.readline())
-        work = Work(**job["work"])
+        work = from_json(job["work"])
         set_threads({"backend": {"threads": work.threads}})  # before numpy is loaded, which reads it then
-        entry = next(e for e in SUBJECTS if (e.family, e.name) == (work.family, job["subject"]))
+        entry = next(e for e in (*SUBJECTS, *SIDES) if (e.family, e.name) == (work.family, job["subject"]))
         home = entry.home.partition(":")[0]
         for module in ("lab.trainers", "lab.data", home, *([entry.needs] if entry.needs else [])):
             importlib.import_module(module)

@@ -48,6 +48,25 @@ def speed_figure(result: dict[str, Any]) -> Figure:
     return Figure("speed", "Time of a step", caption, panels)
 
 
+def layers_figure(result: dict[str, Any]) -> Figure:
+    """One bar a layer: PyTorch's time over this lab's, the stroke over all pairs of turns."""
+    rows = []
+    for case in result["cases"]:
+        found = next((s["ratio"] for s in case["subjects"] if s["name"] == "torch"), None)
+        if found:
+            middle = significant(found["median"])
+            colour = series_style(0)[0] if found["median"] >= 1 else MUTED
+            interval = Interval(found["n"], found["median"], found["low"], found["high"])
+            rows.append(Row(case["label"], middle, middle, colour, interval=interval))
+    if not rows:
+        return Figure("layers", "Layers beside PyTorch", "", missing="No layer could be measured on both sides.")
+    with styled():
+        panel = rows_panel("layers-0", "forward and backward", "PyTorch's time over this lab's (higher is better)",
+                           {"layers": rows}, f"ratios: {_said(rows)}", from_zero=True)  # fmt: skip
+    caption = "Bars are medians over pairs of turns, strokes their range; above 1 this lab is faster, grey is below."
+    return Figure("layers", "Layers beside PyTorch", caption, (panel,))
+
+
 def _bar(subject: dict[str, Any], colours: Mapping[str, str]) -> Row:
     turns = [1e3 * median(turn) for turn in subject["turns"] if turn]
     middle = 1e3 * subject["step_seconds"]["median"]

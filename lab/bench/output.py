@@ -14,7 +14,7 @@ from lab.record import storage
 from lab.report.numbers import fixed
 from lab.report.text import counted, markdown
 
-KINDS = ("speed", "scaling", "memory")
+KINDS = ("speed", "layers", "scaling", "memory")
 SCHEMA = 1
 
 
@@ -33,8 +33,11 @@ def render(folder: Path) -> Path:
     from lab.bench import figures
 
     draw: dict[str, Callable[[dict[str, Any]], Any]] = {
-        "speed": figures.speed_figure, "scaling": figures.scaling_figure, "memory": figures.memory_figure,
-    }  # fmt: skip
+        "speed": figures.speed_figure,
+        "layers": figures.layers_figure,
+        "scaling": figures.scaling_figure,
+        "memory": figures.memory_figure,
+    }
     parts = []
     for kind, result in results.items():
         figure = draw[kind](result)
@@ -92,6 +95,24 @@ _DEFINITIONS = """## What the columns mean
   profiler's account of the allocator."""
 
 
+def _layers(result: dict[str, Any]) -> str:
+    plan = result["plan"]
+    failed = [
+        sentence for case in result["cases"] for sentence in tables.case_sentences(case) if "Not measured" in sentence
+    ]
+    return "\n\n".join([
+        "Layer by layer beside PyTorch",
+        *map(markdown, tables.machine_lines(result)),
+        "FIGURE",
+        "Forward and backward of one layer, the gradient of its input included; each side in a process of its own, "
+        f"turns of {plan['steps']} passes alternating, {counted(plan['rounds'], 'round')} in each of "
+        f"{counted(plan['repeats'], 'set')} of processes. Times are medians over passes (smallest to largest); the "
+        "ratio, over pairs of turns, is PyTorch's time over this lab's: above 1 this lab is faster.",
+        tables.layers_table(result).markdown().strip(),
+        *map(markdown, failed),
+    ])  # fmt: skip
+
+
 def _scaling(result: dict[str, Any]) -> str:
     failed = [p for p in result["points"] if p["status"] != "ok"]
     return "\n\n".join([
@@ -125,4 +146,9 @@ def _memory(result: dict[str, Any]) -> str:
     ])  # fmt: skip
 
 
-_SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {"speed": _speed, "scaling": _scaling, "memory": _memory}
+_SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "speed": _speed,
+    "layers": _layers,
+    "scaling": _scaling,
+    "memory": _memory,
+}

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lab.bench.work import Entry, Work
+from lab.bench.work import Entry, Task
 
 PATIENCE = 900.0  # seconds for any one answer: the first step of a compiled side includes its compilation
 
@@ -22,7 +22,7 @@ PATIENCE = 900.0  # seconds for any one answer: the first step of a compiled sid
 class Side:
     """A child process that trains when told to. Once it fails, `failure` says why, and every later answer is {}."""
 
-    def __init__(self, entry: Entry, work: Work, patience: float = PATIENCE) -> None:
+    def __init__(self, entry: Entry, work: Task, patience: float = PATIENCE) -> None:
         self.entry, self.failure = entry, ""
         self._patience = patience
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process

@@ -18,7 +18,7 @@ from typing import Any
 from lab import __version__
 from lab.bench.side import Side
 from lab.bench.spread import Spread, paired
-from lab.bench.work import Entry, Work, subjects
+from lab.bench.work import Entry, Task, Work, subjects
 
 OURS = "lab"
 USUAL = ("torch", "torch-plain")  # how most users of PyTorch would write it
@@ -39,9 +39,16 @@ class Plan:
 
 def compare(works: Sequence[Work], plan: Plan, tell: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
     """All works one after the other; returns what speed.json holds."""
+    return measured("speed", [(work, subjects(work, plan.only)) for work in works], plan, tell)
+
+
+def measured(
+    kind: str, asked: Sequence[tuple[Task, Sequence[Entry]]], plan: Plan, tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """Each work by its entries, one work after the other; returns what a JSON file of `kind` holds."""
     started = datetime.now(UTC)
     load = _load()
-    cases = [_case(work, plan, tell) for work in works]
+    cases = [_case(work, entries, plan, tell) for work, entries in asked]
     told = [s["facts"] for case in cases for s in case["subjects"]]
     machine: dict[str, Any] = next((facts["environment"] for facts in told if "environment" in facts), {})
     versions: dict[str, str] = {"lab": __version__}
@@ -49,7 +56,7 @@ def compare(works: Sequence[Work], plan: Plan, tell: Callable[[str], None] = lam
         versions |= facts.get("versions", {})
     return {
         "schema": 1,
-        "kind": "speed",
+        "kind": kind,
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {**machine, "load_average": load},
@@ -59,8 +66,7 @@ def compare(works: Sequence[Work], plan: Plan, tell: Callable[[str], None] = lam
     }
 
 
-def _case(work: Work, plan: Plan, tell: Callable[[str], None]) -> dict[str, Any]:
-    entries = subjects(work, plan.only)
+def _case(work: Task, entries: Sequence[Entry], plan: Plan, tell: Callable[[str], None]) -> dict[str, Any]:
     turns: dict[str, list[list[float]]] = {entry.name: [] for entry in entries}
     facts: dict[str, dict[str, Any]] = {entry.name: {} for entry in entries}
     failures: dict[str, str] = {}
@@ -91,7 +97,7 @@ def _moved(entries: Sequence[Entry], by: int) -> list[Entry]:
 
 
 def _summed_up(
-    work: Work,
+    work: Task,
     entries: Sequence[Entry],
     turns: dict[str, list[list[float]]],
     facts: dict[str, dict[str, Any]],

@@ -9,7 +9,7 @@ from lab.bench.table import Table
 from lab.report.numbers import fixed, significant
 from lab.report.text import listed
 
-FAMILY_NAMES = {"backprop": "backprop", "forward_forward": "forward-forward"}
+FAMILY_NAMES = {"backprop": "backprop", "forward_forward": "forward-forward", "layers": "layers"}
 AXIS_UNITS = {"samples": "an epoch", "depth": "a step", "parameters": "a step"}
 _MIB = 2.0**20
 
@@ -82,6 +82,23 @@ def case_sentences(case: dict[str, Any]) -> list[str]:
         if subject["status"] != "ok":
             found.append(f"Not measured: {subject['label']}, since {subject['reason'] or 'it gave no time'}.")
     return found
+
+
+def layers_table(result: dict[str, Any]) -> Table:
+    """One row a layer: both sides' times, the ratio, and the rate of this lab's products."""
+    rows = []
+    for case in result["cases"]:
+        by_name = {s["name"]: s for s in case["subjects"]}
+        ours, theirs = by_name[OURS], by_name["torch"]
+        rate = case["flops_per_step"] / ours["step_seconds"]["median"] / 1e9 if ours["step_seconds"] else 0
+        rows.append([
+            f"{case['label']}, batch {case['work']['batch_size']}",
+            spread(ours["step_seconds"], 1e3),
+            spread(theirs["step_seconds"], 1e3),
+            spread(theirs["ratio"]),
+            significant(rate) if rate else "",
+        ])  # fmt: skip
+    return Table(("layer", "this lab, ms", "PyTorch, ms", "ratio", "GFLOP/s"), rows)
 
 
 def scaling_table(result: dict[str, Any]) -> Table:

@@ -90,10 +90,30 @@ class Work:
         return Split(train.x[:count], train.y[:count], train.scale, train.name)
 
 
+class Task(Protocol):
+    """What a piece of work tells those who do not care what it is."""
+
+    @property
+    def family(self) -> str: ...
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def batch_size(self) -> int: ...
+
+    @property
+    def threads(self) -> int: ...
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as JSON."""
+        ...
+
+
 class Subject(Protocol):
     """One side of a comparison, living in its own process."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Any) -> None:
         """Load, build, and be ready for the first step."""
 
     def train(self, tick: Callable[[], None]) -> None:
@@ -119,7 +139,7 @@ class Entry:
     options: Mapping[str, Any] = field(default_factory=dict)
     floor: bool = False  # does only a step's matrix products: what no side can be faster than
 
-    def make(self, work: Work) -> Subject:
+    def make(self, work: Task) -> Subject:
         """The subject, ready to train."""
         module, _, name = self.home.partition(":")
         made: Subject = getattr(importlib.import_module(module), name)(work, **self.options)
