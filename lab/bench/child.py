@@ -19,7 +19,7 @@ from time import perf_counter
 from typing import IO, Any
 
 from lab.bench.layer_work import SIDES, from_json
-from lab.bench.work import SUBJECTS, Entry, Subject
+from lab.bench.work import PARALLEL, SUBJECTS, Entry, Subject
 from lab.errors import LabError
 from lab.measure.memory import process_peak
 from lab.sweep.worker import set_threads
@@ -91,7 +91,8 @@ def main() -> int:
         job = json.loads(sys.stdin.readline())
         work = from_json(job["work"])
         set_threads({"backend": {"threads": work.threads}})  # before numpy is loaded, which reads it then
-        entry = next(e for e in (*SUBJECTS, *SIDES) if (e.family, e.name) == (work.family, job["subject"]))
+        wanted = (work.family, job["subject"])
+        entry = next(e for e in (*SUBJECTS, *PARALLEL, *SIDES) if (e.family, e.name) == wanted)
         home = entry.home.partition(":")[0]
         for module in ("lab.trainers", "lab.data", home, *([entry.needs] if entry.needs else [])):
             importlib.import_module(module)

@@ -8,11 +8,13 @@ from typing import Any
 from lab.bench.work import ENDLESS, Work
 from lab.data import Split
 from lab.measure.environment import environment
-from lab.trainers import Trainer
+from lab.trainers import LayerParallelTrainer, Trainer
 
 
 class Ours:
     """`fit` with a look at the clock after every step: batches, permutations and the record's figures included."""
+
+    trainer: Trainer
 
     def __init__(self, work: Work) -> None:
         self.work, self.rows = work, work.split()
@@ -35,6 +37,27 @@ class Ours:
     def memory(self) -> dict[str, Any]:
         """See `counted`."""
         return counted(self.work, self.rows)
+
+
+class LayerParallel(Ours):
+    """The same work by the layer-parallel trainer, whose workers share the threads."""
+
+    def __init__(self, work: Work, workers: int = 2) -> None:
+        self.work, self.rows = work, work.split()
+        trainer = LayerParallelTrainer(
+            work.description(), workers=workers, seed=work.seed, batch_size=work.batch_size, dtype=work.dtype,
+            threads=work.threads, **work.options,
+        )  # fmt: skip
+        self.trainer = trainer.build(self.rows.x.shape[1:], int(self.rows.y.max()) + 1, scale=self.rows.scale)
+        self.workers = workers
+
+    def memory(self) -> dict[str, Any]:
+        """What the trainer says of all its processes after two steps."""
+        few = Split(self.rows.x[: 2 * self.work.batch_size], self.rows.y[: 2 * self.work.batch_size], self.rows.scale)
+        trainer = type(self)(self.work, self.workers).trainer
+        for _ in trainer.fit(few, epochs=1):
+            pass
+        return {"kinds": trainer.memory()}
 
 
 def built(work: Work, rows: Split) -> Trainer:

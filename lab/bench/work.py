@@ -166,6 +166,18 @@ SUBJECTS = (
             floor=True) for family in FAMILIES),
 )  # fmt: skip
 
+# One piece of work in one process and in several: what `lab bench parallel` compares, and what its model is fed with.
+PARALLEL = (
+    *(Entry("serial", "one process", family, _MLP, f"{_HERE}.ours:Ours") for family in FAMILIES),
+    Entry("layer-parallel", "layer-parallel", "forward_forward", _MLP, f"{_HERE}.ours:LayerParallel"),
+    Entry("data-parallel", "data-parallel", "backprop", _MLP, f"{_HERE}.data_parallel:DataParallel"),
+    Entry("staged-2", "pipeline, 2 micro-batches", "backprop", _MLP, f"{_HERE}.staged_backprop:StagedBackprop",
+          options={"micro_batches": 2}),
+    Entry("staged-4", "pipeline, 4 micro-batches", "backprop", _MLP, f"{_HERE}.staged_backprop:StagedBackprop",
+          options={"micro_batches": 4}),
+    Entry("block-times", "block by block", "forward_forward", _MLP, f"{_HERE}.timed:BlockTimes"),
+)  # fmt: skip
+
 
 def subjects(work: Work, only: tuple[str, ...] = ()) -> list[Entry]:
     """The entries that can do the work, in order; of them those named `only`. Raises UsageError for a wrong name."""

@@ -47,7 +47,7 @@ def forward(network: Network, x: Any, ctx: Ctx, recompute: int = 0) -> tuple[Arr
         blocks = range(first, min(depth, first + length))
         again = ctx.keep and recompute > 0 and blocks.stop < depth
         entry = dict(values) if again else {}
-        caches = _run(network, blocks, values, ctx.keeping(ctx.keep and not again))
+        caches = run_blocks(network, blocks, values, ctx.keeping(ctx.keep and not again))
         if ctx.keep:
             tape.segments.append(_Segment(blocks, None if again else caches, entry))
         del entry, caches
@@ -72,37 +72,51 @@ def backward(
     del upstream
     deliver("head", grads)
     del grads
-    waiting = {network.last: first}  # gradients of what blocks pass on, until the block itself is reached
+    # gradients of what blocks pass on; the input, which the head reads where there is no block, needs none
+    waiting = {} if first is None else {network.last: first}
     del first
     while tape.segments:
         segment = tape.segments.pop()
         if segment.caches is None:
             with usage.during(f"{network.blocks[segment.blocks.start].name} recomputed", "activations"):
-                segment.caches = _run(network, segment.blocks, segment.entry, ctx)
-        for i in reversed(segment.blocks):
-            block = network.blocks[i]
-            cache, norm_cache = segment.caches.pop()
-            statistics |= {f"{block.name}.{key}": s for key, s in block.statistics(cache).items()}
-            with usage.during(f"{block.name} backward", "activations"):
-                dn = waiting.pop(block.name, None)
-                if dn is None:  # nothing reads this block: the loss does not depend on it
-                    grads = {key: ctx.ops.zeros(p.shape, kind="gradients") for key, p in block.params.items()}
-                else:
-                    dh = block.pass_back(dn, norm_cache, ctx)
-                    needs = [source.name != "input" for source in block.sources]
-                    dxs, grads = block.backward(dh, cache, ctx, need_dx=needs)
-                    del dh
-                    for source, dx in zip(block.sources, dxs, strict=True):
-                        if dx is not None:
-                            waiting[source.name] = waiting[source.name] + dx if source.name in waiting else dx
-                        del dx
-                    del dxs
-                del dn, cache, norm_cache
-            deliver(block.name, grads)
-            del grads
+                segment.caches = run_blocks(network, segment.blocks, segment.entry, ctx)
+        back_through(network, segment.blocks, segment.caches, waiting, ctx, deliver, statistics)
 
 
-def _run(network: Network, blocks: range, values: dict[str, Array], ctx: Ctx) -> list[tuple[Cache, Cache]]:
+def back_through(
+    network: Network, blocks: range, caches: list[tuple[Cache, Cache]], waiting: dict[str, Array], ctx: Ctx,
+    deliver: Deliver, statistics: dict[str, Array],
+) -> None:  # fmt: skip
+    """Backward through `blocks`, last first, consuming their caches.
+
+    `waiting` has the gradients of what blocks pass on, by name: a block takes its own out and adds those of the blocks
+    that it reads.
+    """
+    usage = ctx.ops.usage
+    for i in reversed(blocks):
+        block = network.blocks[i]
+        cache, norm_cache = caches.pop()
+        statistics |= {f"{block.name}.{key}": s for key, s in block.statistics(cache).items()}
+        with usage.during(f"{block.name} backward", "activations"):
+            dn = waiting.pop(block.name, None)
+            if dn is None:  # nothing reads this block: the loss does not depend on it
+                grads = {key: ctx.ops.zeros(p.shape, kind="gradients") for key, p in block.params.items()}
+            else:
+                dh = block.pass_back(dn, norm_cache, ctx)
+                needs = [source.name != "input" for source in block.sources]
+                dxs, grads = block.backward(dh, cache, ctx, need_dx=needs)
+                del dh
+                for source, dx in zip(block.sources, dxs, strict=True):
+                    if dx is not None:
+                        waiting[source.name] = waiting[source.name] + dx if source.name in waiting else dx
+                    del dx
+                del dxs
+            del dn, cache, norm_cache
+        deliver(block.name, grads)
+        del grads
+
+
+def run_blocks(network: Network, blocks: range, values: dict[str, Array], ctx: Ctx) -> list[tuple[Cache, Cache]]:
     """Forward through `blocks`, reading and replacing `values`; returns their caches."""
     caches = []
     for i in blocks:
