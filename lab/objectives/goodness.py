@@ -91,6 +91,13 @@ class Goodness(PairObjective):
         """s g for each row of h: the more, the more it looks like a positive row."""
         return self.amount(h.reshape(len(h), prod(h.shape[1:])), ctx.ops) * self._sign
 
+    def probability(self, h: Array, state: dict[str, Array], ctx: Ctx) -> Array:
+        """p for each row of h, as above: how likely the block holds it to be a positive one."""
+        width = prod(h.shape[1:])
+        u = (self.amount(h.reshape(len(h), width), ctx.ops) - self.threshold(width)) * (self._sign / self.temperature)
+        p: Array = (1 + ctx.ops.xp.tanh(u / 2)) / 2
+        return p
+
     def amount(self, flat: Array, ops: Backend) -> Array:
         """g for each row of `flat` (rows, width)."""
         total: Array = ops.row_squares(flat) if self.of == "squares" else flat.sum(axis=1)

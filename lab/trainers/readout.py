@@ -122,6 +122,24 @@ class SoftmaxHead:
         self.optimizer.step(self.weights, grads, self.state, self.ops, gain)
         return self._finish(total), mean
 
+    def upstream(self, activities: dict[str, Array], target: Array) -> dict[str, Array]:
+        """The gradient of the head's mean loss with respect to what the counted blocks pass on, in its shape.
+
+        No update of forward-forward uses it: it is what backprop would send back from this head.
+        """
+        logits = {
+            name: self.ops.affine(n.reshape(len(n), len(self.weights[name])), self.weights[name], None)
+            for name, n in activities.items()
+            if name in self.blocks
+        }
+        if self._apart:
+            errors = {name: self._loss(o, target, self.ops)[1] / len(logits) for name, o in logits.items()}
+        else:
+            parts = list(logits.values())
+            error = self._loss(sum(parts[1:], parts[0]), target, self.ops)[1]
+            errors = dict.fromkeys(logits, error)
+        return {name: (d @ self.weights[name].T).reshape(activities[name].shape) for name, d in errors.items()}
+
     def softmax(self, scores: Array) -> Array:
         """Softmax over the last axis."""
         return self._loss.probabilities(scores, self.ops)

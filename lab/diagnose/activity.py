@@ -1,0 +1,78 @@
+"""What blocks do with rows: units that never answer, pairs told apart wrongly, probabilities without a slope."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from lab.backend import Array
+from lab.data import Split
+from lab.diagnose.rows import images_of, labelled, presented
+from lab.layers import Ctx
+from lab.networks import Block
+from lab.objectives import PairObjective
+from lab.trainers import ForwardForwardTrainer, Trainer
+
+LOW, HIGH = 0.01, 0.99
+
+
+def dead_units(trainer: Trainer, split: Split, epochs: int) -> dict[str, float]:
+    """Share of units that give 0 for every row, under the neutral label where the network reads one.
+
+    A unit of a block of shape (C, H, W) is a channel, of shape (T, H) one of the H: dead where it is nowhere active.
+    """
+    images, _ = images_of(trainer, split)
+    found = {}
+    for block, h, _ in trainer.network.walk(presented(trainer, images), Ctx(trainer.ops)):
+        axes = {1: (0,), 2: (0, 1), 3: (0, 2, 3)}[len(block.shape)]
+        found[block.name] = float((h == 0).all(axis=axes).mean())
+    return found
+
+
+def pairwise_errors(trainer: Trainer, split: Split, epochs: int) -> dict[str, float]:
+    """Share of images whose evidence with their own label is not above that with a wrong one; 0.5 is chance."""
+    return {
+        block.name: float((evidence(own) <= evidence(wrong)).mean())
+        for block, own, wrong, evidence in _pairs(trainer, split, "evidence")
+    }
+
+
+def saturation(trainer: Trainer, split: Split, epochs: int) -> dict[str, float]:
+    """Share of rows, own labels and wrong ones alike, whose p is so near 0 or 1 that little is learnt from them."""
+    found = {}
+    for block, own, wrong, probability in _pairs(trainer, split, "probability"):
+        p = np.concatenate([trainer.ops.to_host(probability(h)) for h in (own, wrong)])
+        found[block.name] = float(((p < LOW) | (p > HIGH)).mean())
+    return found
+
+
+def weight_norms(trainer: Trainer, split: Split, epochs: int) -> dict[str, float]:
+    """Frobenius norm of all weights of a block; vectors (biases, scales) are left out."""
+    found = {}
+    for block in trainer.network.blocks:
+        squares = [float((p.astype(np.float64) ** 2).sum()) for p in block.params.values() if p.ndim > 1]
+        found[block.name] = sum(squares) ** 0.5
+    return found
+
+
+def _pairs(trainer: Trainer, split: Split, asked: str) -> Iterator[tuple[Block, Array, Array, Callable[[Array], Any]]]:
+    """Each block's activities for images with their own and with wrong labels, and what its objective makes of them.
+
+    Nothing where the trainer's objective does not compare labels, or has no method `asked`.
+    """
+    if not isinstance(trainer, ForwardForwardTrainer) or not hasattr(trainer.objective, asked):
+        return
+    assert isinstance(trainer.objective, PairObjective)
+    rows = labelled(trainer, *images_of(trainer, split))
+    assert rows is not None, "forward-forward reads labels"
+    ctx = [trainer.network.context(x, Ctx(trainer.ops)) for x in rows]
+    walks = [trainer.network.walk(x, c) for x, c in zip(rows, ctx, strict=True)]
+    for (block, own, _), (_, wrong, _) in zip(*walks, strict=True):
+        state = trainer._objectives[block.name]
+
+        def ask(h: Array, state: dict[str, Array] = state) -> Any:
+            return getattr(trainer.objective, asked)(h, state, ctx[0])
+
+        yield block, own, wrong, ask

@@ -1,0 +1,39 @@
+"""Rows as a network reads them: with the label that says nothing, or with their own and with a wrong one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.backend import Array
+from lab.data import Split
+from lab.random import generator
+from lab.trainers import Trainer
+
+
+def images_of(trainer: Trainer, split: Split) -> tuple[Array, Array]:
+    """All rows of a split and their targets, on the device."""
+    ops = trainer.ops
+    x = ops.resident(split.x)
+    return ops.gather(x, ops.xp.arange(len(x)), split.scale), ops.resident(split.y)
+
+
+def presented(trainer: Trainer, images: Array) -> Any:
+    """Images as they are, or with the neutral label where the network's input has a place for one."""
+    label = trainer.network.label_input
+    if not trainer._labelled() or label is None:
+        return images
+    return trainer.network.labelled(images, [label.neutral(len(images), trainer.ops)], trainer.ops)[0]
+
+
+def labelled(trainer: Trainer, images: Array, target: Array) -> tuple[Any, Any] | None:
+    """The images with their own labels, and with wrong ones, all equally likely; None where no label is read.
+
+    The wrong label is a pure function of the seed and the row, so that epochs are compared on the same pairs.
+    """
+    label, ops = trainer.network.label_input, trainer.ops
+    if not trainer._labelled() or label is None:
+        return None
+    draws = generator(trainer.seed, "diagnose").integers(1, trainer.n_outputs, len(images))
+    wrong = (target + ops.resident(draws)) % trainer.n_outputs
+    own, base = trainer.network.labelled(images, [label.one_hot(target, ops)], ops)
+    return own, trainer.network.labelled(images, [label.one_hot(wrong, ops)], ops, base)[0]
