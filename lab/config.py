@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from lab.diagnose.names import DIAGNOSTICS, Diagnostic
 from lab.errors import UsageError
 from lab.registry import names, part, unknown
 from lab.schema import Option, convert, fill, options, suits
@@ -50,6 +51,7 @@ _TOP = {
     "retries": Option("retries", int, 3),
     "idle_watts": Option("idle_watts", float | None, None),
     "idle_seconds": Option("idle_seconds", float, 0.0),
+    "diagnose": Option("diagnose", list[Diagnostic], []),
 }
 _SECTIONS = ("data", "model", "trainer", "optimizer", "objective", "readout", "backend")
 _EXTRAS = ("augment",)  # groups that a run may do without; then they do not count in its id
@@ -85,15 +87,19 @@ class RunConfig:
     retries: int = 3
     idle_watts: float | None = None
     idle_seconds: float = 0.0
+    diagnose: tuple[str, ...] = ()
 
     def resolved(self) -> dict[str, Any]:
         """What affects the result: the config that a record holds and the run's id is made from.
 
         The user's own modules count by their source (of each file named in imports, not of what it imports in turn).
+        What is diagnosed changes no weight, but a record without it is another one.
         """
         code = {"imports": {module: _digest(module) for module in self.imports}} if self.imports else {}
         extras = {group: section for group in _EXTRAS if (section := getattr(self, group)) is not None}
-        return {"seed": self.seed, **{section: getattr(self, section) for section in _SECTIONS}, **extras, **code}
+        asked = {"diagnose": list(self.diagnose)} if self.diagnose else {}
+        sections = {section: getattr(self, section) for section in _SECTIONS}
+        return {"seed": self.seed, **sections, **extras, **asked, **code}
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, as plain values that `parse` takes back."""
@@ -101,7 +107,7 @@ class RunConfig:
 
     def how(self) -> dict[str, Any]:
         """What does not affect the result."""
-        rest = {key: getattr(self, key) for key in _TOP if key not in ("seed", "imports")}
+        rest = {key: getattr(self, key) for key in _TOP if key not in ("seed", "imports", "diagnose")}
         return {**rest, "imports": list(self.imports)}
 
     @property
@@ -140,6 +146,7 @@ def parse(raw: Mapping[str, Any]) -> RunConfig:
     if not found["runs"].strip():
         raise UsageError("runs is empty; name the folder that runs are kept in, such as runs=runs")
     _check_path(found["runs"], "runs")
+    found["diagnose"] = tuple(name for name in DIAGNOSTICS if name in found["diagnose"])  # their order says nothing
     _import(found["imports"])
 
     trainer = _section("trainer", raw.get("trainer"), {"epochs": _EPOCHS}, leave_out=GIVEN)

@@ -15,6 +15,7 @@ import numpy as np
 from lab.checkpoints import Checkpoints
 from lab.config import RunConfig, augment, build
 from lab.data import load_dataset
+from lab.diagnose import diagnose, note
 from lab.errors import Busy, DataError, Diverged, LabError
 from lab.measure.build import build as build_of
 from lab.measure.build import code_version
@@ -53,7 +54,7 @@ def run(
     A run that diverges, runs out of memory or fails has a record that says so. Raises UsageError and DataError for what
     is wrong with the config or the data, before any training, and StorageError where a checkpoint cannot be written.
     """
-    watch, started = Stopwatch(*_PARTS), datetime.now(UTC)
+    watch, started = Stopwatch(*_PARTS, *(["diagnose"] if config.diagnose else [])), datetime.now(UTC)
     device = "cpu" if config.backend["name"] == "numpy" else "gpu"
     meter = EnergyMeter(device, idle_watts=config.idle_watts, idle_seconds=config.idle_seconds)
     if data is None:
@@ -77,6 +78,10 @@ def run(
         for epoch in _epochs(trainer, config, data, checkpoints, watch, meter, tell, stopped, notes):
             watch.add("train", epoch.train_seconds)
             watch.add("evaluate", epoch.evaluate_seconds)
+            if config.diagnose:
+                with watch.part("diagnose"):
+                    rows = data.valid if len(data.valid) else data.train
+                    note(epoch, diagnose(trainer, rows, config.diagnose, epochs=config.epochs))
         with watch.part("evaluate"):
             record.final = {"test": trainer.evaluate(data.test), "valid": trainer.progress.history[-1].valid}
         _check_found(trainer, record.final["test"], "the test rows")
@@ -190,9 +195,15 @@ def _measured(
     peak, peak_missing = process_peak()
     energy = meter.stop()
     resumed = any(note.startswith("resumed") for note in notes)
+    unknown = ""
+    if config.diagnose:  # what they took cannot be told apart from what training did
+        peak, peak_missing = None, "diagnostics were made in the same process"
+        unknown = "diagnostics were made between epochs"
     if resumed:
+        unknown = "the run was resumed, and its earlier part was not counted"
+    if unknown:
         energy |= {"energy_joules": None, "energy_above_idle_joules": None, "energy_parts": {}}
-        energy["energy_missing"] = "the run was resumed, and its earlier part was not counted"
+        energy["energy_missing"] = unknown
     return {
         "seconds": watch.seconds(),
         "epochs": epochs,

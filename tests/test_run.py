@@ -47,6 +47,22 @@ def test_the_same_run_twice_is_the_same_record(rows: Path, tmp_path: Path, train
     assert run(parse(values(tmp_path, trainer__name=trainer, seed=1))).history != first.history
 
 
+@pytest.mark.parametrize("trainer", ["backprop", "forward_forward", "feedback_alignment"])
+def test_diagnostics_are_recorded_and_change_no_result(rows: Path, tmp_path: Path, trainer: str) -> None:
+    plain = run(parse(values(tmp_path, trainer__name=trainer)))
+    config = parse(values(tmp_path, trainer__name=trainer, diagnose=["weight_norms", "cosine"]))
+    looked = run(config)
+    assert config.diagnose == ("cosine", "weight_norms") and looked.run_id != plain.run_id
+    assert looked.final == plain.final and looked.memory == plain.memory
+    last = {row["name"]: row for row in looked.history[-1]["blocks"]}
+    assert last["block1"]["weight_norms"] > 0 and -1 <= last["block1"]["cosine"] <= 1 + 1e-6
+    seconds = looked.measured["seconds"]
+    assert seconds["diagnose"] > 0 and "diagnose" not in plain.measured["seconds"]
+    assert seconds["train"] == pytest.approx(sum(epoch["train_seconds"] for epoch in looked.measured["epochs"]))
+    assert looked.measured["energy_joules"] is None and looked.measured["process_peak_bytes"] is None
+    assert run(parse(values(tmp_path, trainer__name=trainer, diagnose=["cosine"], data__valid=0))).status == "ok"
+
+
 def test_without_validation_rows(rows: Path, tmp_path: Path) -> None:
     record = run(parse(values(tmp_path, data__valid=0)))
     assert record.status == "ok" and record.final["valid"] == {} and record.data["n_valid"] == 0

@@ -12,12 +12,42 @@
     saturation       share of rows, with their own label or a wrong one, whose p is below 0.01 or above 0.99
     weight_norms     Frobenius norm of the block's weights, biases and scales left out
 
-Each works on a copy of the trainer or on forward passes alone, so that training goes on as if it had not been there.
+Each works on a copy of the trainer, so that training goes on as if it had not been there, and its memory is its own.
 What a trainer has no answer to, such as pairwise errors without labels in the rows, is left out for it.
 """
 
 from __future__ import annotations
 
-from lab.diagnose.diagnosis import DIAGNOSTICS, Diagnostic, diagnose, note
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lab.diagnose.names import DIAGNOSTICS, Diagnostic
+
+if TYPE_CHECKING:
+    from lab.data import Split
+    from lab.trainers import EpochRecord, Trainer
 
 __all__ = ["DIAGNOSTICS", "Diagnostic", "diagnose", "note"]
+
+
+def diagnose(
+    trainer: Trainer, split: Split, names: Sequence[str] = DIAGNOSTICS, *, epochs: int | None = None, rows: int = 1000
+) -> dict[str, dict[str, float]]:
+    """Figures of each block by name: {"block1": {"cosine": 0.3, ...}}, from the first `rows` rows of `split`.
+
+    epochs  of the training as a whole, for trainers whose updates depend on it; those done if it is None. Raises
+    UsageError for an unknown name, and for a split that is empty or does not fit the network.
+    """
+    from lab.diagnose.diagnosis import figures
+
+    return figures(trainer, split, names, epochs or max(1, trainer.progress.epoch), rows)
+
+
+def note(epoch: EpochRecord, found: dict[str, dict[str, float]]) -> None:
+    """Add figures of blocks to an epoch's record."""
+    rows = {row["name"]: row for row in epoch.blocks}
+    for name, more in found.items():
+        if name in rows:
+            rows[name].update(more)
+        elif more:
+            epoch.blocks.append({"name": name, **more})

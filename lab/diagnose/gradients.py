@@ -4,42 +4,43 @@
 
 over all weights and biases of block l at once, where
 
-g_l  is the gradient that the trainer hands its optimizer for the block: its step is made on a copy, by its own code,
+g_l  is the gradient that the trainer hands its optimizer for the block: its steps are made on a copy, by its own code,
      with an optimizer that only looks. Momentum, decay and the rate are left out, other terms (peer normalisation) not
 t_l  is the gradient of the mean cross-entropy (or the trainer's own loss) of the readout that the network is trained
      with, through all blocks above l, on the same rows: the head's output for backprop and feedback alignment; for
      forward-forward the softmax head's, through the normalised activities of every block that it counts, on rows with
      the neutral label
 
-Backprop's cosine is 1 by this definition. 1 means that the block moves as backprop would have it, 0 that it does not
-care, -1 that it moves against it. A block whose gradient is zero has no direction, and no cosine.
+both as means over batches of the trainer's own size, the same rows in each. Backprop's cosine is 1 by this definition.
+1 means that the block moves as backprop would have it, 0 that it does not care, -1 that it moves against it. A block
+whose gradient is zero has no direction, and no cosine.
 """
 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from lab.backend import Array, Backend
 from lab.data import Split
-from lab.diagnose.rows import images_of, presented
+from lab.diagnose.rows import batches, presented
 from lab.layers import Ctx, Grads
 from lab.networks import Block
 from lab.optimizers import Optimizer, Schedule
 from lab.trainers import BackpropTrainer, ForwardForwardTrainer, Trainer
-from lab.trainers.backward import Segment, Tape, backward, backward_blocks, forward, run_blocks
+from lab.trainers.backward import Deliver, back_through, backward, forward, run_blocks
 
 
 def cosine(trainer: Trainer, split: Split, epochs: int) -> dict[str, float]:
     """The cosine of each block that has one."""
-    images, target = images_of(trainer, split)
-    true = true_gradients(trainer, images, target)
+    true = true_gradients(trainer, split)
     if true is None:
         return {}
-    local = local_gradients(trainer, images, target, epochs)
+    local = local_gradients(trainer, split, epochs)
     found = {}
     for name in local.keys() & true.keys():
         g, t = local[name], true[name]
@@ -49,52 +50,65 @@ def cosine(trainer: Trainer, split: Split, epochs: int) -> dict[str, float]:
     return found
 
 
-def local_gradients(trainer: Trainer, images: Array, target: Array, epochs: int) -> dict[str, Any]:
+def local_gradients(trainer: Trainer, split: Split, epochs: int) -> dict[str, Any]:
     """The gradient that `trainer` would hand its optimizer for each block, as one vector of float64 on the host."""
-    # its state is copied into buffers of its own: what the step changes beside weights is not the trainer's
+    # a copy has its state in buffers of its own: what a step changes beside weights is not the trainer's
     other = copy.copy(trainer)
     look = Look(other.optimizer, other.network.blocks)
     other.optimizer = look
-    other._start_epoch(max(1, other.progress.epoch), epochs, len(images))
-    index = other.ops.xp.arange(len(images))
+    other.progress.batch = 0
+    whole = _whole_batches(trainer, split)
+    other._start_epoch(max(1, other.progress.epoch), epochs, len(whole))
     with other._limited():
-        other._step(images, target, index, 0, 1.0, other._ctx(other.progress.step))
-    return look.found
+        other._train_epoch(batches(other, whole, min(len(whole), trainer.batch_size)), 1.0, None)
+    return {name: total / look.seen[name] for name, total in look.found.items()}
 
 
-def true_gradients(trainer: Trainer, images: Array, target: Array) -> dict[str, Any] | None:
+def true_gradients(trainer: Trainer, split: Split) -> dict[str, Any] | None:
     """The gradient of the readout's loss for each block, likewise; None where the trainer has no readout to ask."""
-    ctx = trainer._ctx(trainer.progress.step)
+    if isinstance(trainer, BackpropTrainer):
+        through = partial(_through_head, trainer)
+    elif isinstance(trainer, ForwardForwardTrainer) and trainer.readout.head != "none":
+        through = partial(_through_readout, trainer)
+    else:
+        return None
+    whole = _whole_batches(trainer, split)
     found: dict[str, Any] = {}
+    parts = batches(trainer, whole, min(len(whole), trainer.batch_size))
 
     def collect(unit: str, grads: Grads) -> None:
         if unit != "head":
             block = next(b for b in trainer.network.blocks if b.name == unit)
-            found[unit] = vector(block, grads, trainer.ops)
+            found[unit] = found.get(unit, 0.0) + vector(block, grads, trainer.ops) / len(parts)
 
-    if isinstance(trainer, BackpropTrainer):
-        output, tape = forward(trainer.network, presented(trainer, images), ctx)
-        _, upstream = trainer.loss(output, target, trainer.ops)
-        backward(trainer.network, tape, upstream, ctx, collect, {})
-        return found
-    if isinstance(trainer, ForwardForwardTrainer) and trainer.readout.head != "none":
-        tape, activities, ctx = _activities(trainer, presented(trainer, images), ctx)
-        waiting: dict[str, Array | None] = dict(trainer._head.upstream(activities, target))
-        backward_blocks(trainer.network, tape, waiting, ctx, collect, {})
-        return found
-    return None
+    for i in range(len(parts)):
+        images, target, _ = parts[i]
+        through(images, target, trainer._ctx(trainer.progress.step + i), collect)
+    return found
 
 
-def _activities(trainer: Trainer, x: Any, ctx: Ctx) -> tuple[Tape, dict[str, Array], Ctx]:
-    """Forward with all caches kept, and what every block passes on."""
-    network = trainer.network
+def _whole_batches(trainer: Trainer, split: Split) -> Split:
+    """The rows that fill whole batches, so that each counts the same; all where there is not even one."""
+    n = len(split) // trainer.batch_size * trainer.batch_size or len(split)
+    return replace(split, x=split.x[:n], y=split.y[:n])
+
+
+def _through_head(trainer: BackpropTrainer, images: Array, target: Array, ctx: Ctx, deliver: Deliver) -> None:
+    output, tape = forward(trainer.network, presented(trainer, images), ctx)
+    _, upstream = trainer.loss(output, target, trainer.ops)
+    backward(trainer.network, tape, upstream, ctx, deliver, {})
+
+
+def _through_readout(trainer: ForwardForwardTrainer, images: Array, target: Array, ctx: Ctx, deliver: Deliver) -> None:
+    network, x = trainer.network, presented(trainer, images)
     ctx = network.context(x, ctx)
-    values, found, tape = {"input": network.enter(x, ctx)}, {}, Tape(mask=ctx.mask)
+    values, activities, caches = {"input": network.enter(x, ctx)}, {}, []
     for i, block in enumerate(network.blocks):
         # one block at a time: a value goes once nothing reads it any more
-        tape.segments.append(Segment(range(i, i + 1), run_blocks(network, range(i, i + 1), values, ctx), {}))
-        found[block.name] = values[block.name]
-    return tape, found, ctx
+        caches += run_blocks(network, range(i, i + 1), values, ctx)
+        activities[block.name] = values[block.name]
+    waiting = trainer._head.upstream(activities, target)
+    back_through(network, range(len(network.blocks)), caches, waiting, ctx, deliver, {})
 
 
 def vector(block: Block, grads: Grads, ops: Backend) -> Any:
@@ -105,11 +119,12 @@ def vector(block: Block, grads: Grads, ops: Backend) -> Any:
 
 @dataclass
 class Look:
-    """Stands in an optimizer's place, keeps the blocks' gradients and updates nothing."""
+    """Stands in an optimizer's place, sums up the blocks' gradients and how many there were, and updates nothing."""
 
     own: Optimizer
     blocks: list[Block]
     found: dict[str, Any] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
     takes_products = False  # gradients come written out
 
     @property
@@ -132,4 +147,5 @@ class Look:
         """Keep the gradients of the block whose parameters these are, among others of its objective's."""
         for block in self.blocks:
             if block.params and all(params.get(key) is p for key, p in block.params.items()):
-                self.found[block.name] = vector(block, grads, ops)
+                self.found[block.name] = self.found.get(block.name, 0.0) + vector(block, grads, ops)
+                self.seen[block.name] = self.seen.get(block.name, 0) + 1

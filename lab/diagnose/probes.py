@@ -24,7 +24,7 @@ SHARE = 0.01
 
 def probes(trainer: Trainer, split: Split, epochs: int) -> dict[str, float]:
     """Accuracy of each block's probe, a fraction; {} where there are no classes, or too few rows to halve."""
-    if trainer.task != "classification" or len(split) < 2:
+    if trainer.task != "classification" or split.y.ndim != 1 or len(split) < 2:
         return {}
     images, _ = images_of(trainer, split)
     found = {}

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from lab.backend import Array
 from lab.data import Split
+from lab.data.batches import Batches
 from lab.random import generator
 from lab.trainers import Trainer
 
 
-def images_of(trainer: Trainer, split: Split) -> tuple[Array, Array]:
-    """All rows of a split and their targets, on the device."""
+def batches(trainer: Trainer, split: Split, size: int) -> Batches:
+    """The rows in their order, `size` at a time."""
     ops = trainer.ops
-    x = ops.resident(split.x)
-    return ops.gather(x, ops.xp.arange(len(x)), split.scale), ops.resident(split.y)
+    x, y = ops.resident(split.x), ops.resident(split.y)
+    order = ops.resident(np.arange(len(split)))
+    return Batches(ops, x, y, order, size, split.scale, split.alphabet)
+
+
+def images_of(trainer: Trainer, split: Split) -> tuple[Array, Array]:
+    """All rows of a split as the network reads them, and their targets, on the device."""
+    return batches(trainer, split, len(split))[0][:2]
 
 
 def presented(trainer: Trainer, images: Array) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.report import variants
-from lab.report.metrics import FRACTION, METRICS
+from lab.report.metrics import DIAGNOSTICS, FRACTION, METRICS
 from lab.report.read import items, number, walk, words
 from lab.report.text import visible
 
@@ -23,11 +23,12 @@ COLUMNS = {
     "epochs": [*KEYS, "epoch", "step", "train_loss", "learning_rate", "valid_accuracy", "valid_error", "valid_loss",
                "valid_rmse",               "epoch_seconds", "samples_per_second", "elapsed"],
     "blocks": [*KEYS, "split", "position", "block", "block_accuracy"],
+    "diagnostics": [*KEYS, "epoch", "position", "block", "figure", "value"],
     "memory": [*KEYS, "part", "bytes"],
     "seconds": [*KEYS, "part", "seconds"],
 }  # fmt: skip
 NUMERIC = {*METRICS, "n_epochs", "epoch", "step", "train_loss", "learning_rate", "epoch_seconds", "elapsed", "position",
-           "bytes", "seconds", "load"}  # fmt: skip
+           "value", "bytes", "seconds", "load"}  # fmt: skip
 
 
 def run_row(name: str, folder: Path, record: dict[str, Any], notes: list[tuple[str, str]]) -> dict[str, Any]:
@@ -113,4 +114,23 @@ def block_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
             if not math.isnan(accuracy):
                 name = visible(words(block.get("name")), 40) or f"block {position}"
                 rows.append({"split": split, "position": position, "block": name, "block_accuracy": accuracy})
+    return rows
+
+
+def diagnostic_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The columns of `diagnostics` that one record gives: a row an epoch, block and figure."""
+    names = [words(block.get("name")) for block in items(walk(record, "network", "blocks"))]
+    rows = []
+    for entry in items(record.get("history")):
+        epoch = number(entry.get("epoch"))
+        for block in items(entry.get("blocks")) if 0 <= epoch < LAST_EPOCH else ():
+            name = words(block.get("name"))
+            if name not in names:
+                continue
+            for figure in DIAGNOSTICS:
+                if not math.isnan(value := _true(block.get(figure), figure)):
+                    rows.append({
+                        "epoch": epoch, "position": names.index(name) + 1, "block": visible(name, 40), "figure": figure,
+                        "value": value,
+                    })  # fmt: skip
     return rows

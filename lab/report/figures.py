@@ -9,10 +9,13 @@ from __future__ import annotations
 from lab.report import figures_of_lines as lines
 from lab.report import figures_of_rows as rows
 from lab.report.figure import Figure, Look
+from lab.report.figures_of_diagnostics import diagnostics
 from lab.report.load import Records
+from lab.report.metrics import DIAGNOSTICS
 from lab.report.style import styled
 
 KEYS = ("accuracy", "throughput", "memory", "time", "curves_epochs", "curves_seconds", "blocks")
+OPTIONAL = tuple(f"diagnose_{name}" for name in DIAGNOSTICS)  # not missed where nothing was diagnosed
 
 
 def make_figures(records: Records) -> list[Figure]:
@@ -30,4 +33,5 @@ def make_figures(records: Records) -> list[Figure]:
             lines.curves(look, "epoch"),
             lines.curves(look, "elapsed"),
             lines.blocks(look),
+            *diagnostics(look),
         ]

@@ -47,7 +47,7 @@ def curves(look: Look, x: str) -> Figure:
             f"{key}-{i}", f"{network} on {data}", f"{metric.heading}{' (log scale)' if log else ''}", here, look.styles,
             f"{network} on {data}, {metric.heading} after the last epoch: {spoken(last)}.", x=x, y="shown",
             label="epochs" if x == "epoch" else "seconds of training (evaluation not counted)", log=log, bars=False,
-            band=band, limits=_limits(groups, log),
+            band=band, limits=line_limits(groups, log),
         ))  # fmt: skip
         names.add(metric.label)
         drawn.append(here)
@@ -90,7 +90,7 @@ def blocks(look: Look) -> Figure:
             f"{key}-{i}", f"{network} on {data}", metric.heading, here, look.styles,
             f"{network} on {data}, accuracy of each block from the input up: {spoken(said)}.", x="position", y="shown",
             label="block, counted from the input", log=False, bars=True, band=band,
-            limits=_limits(there.groupby(["network", "series", "position"])["shown"], False),
+            limits=line_limits(there.groupby(["network", "series", "position"])["shown"], False),
             names={p: str(p) for p in positions[::step]},
         ))  # fmt: skip
         splits.add("test" if split == "test" else "validation")
@@ -102,7 +102,7 @@ def blocks(look: Look) -> Figure:
     return Figure(key, title, caption, tuple(panels), look.legend(key, drawn), notes=not_drawn(lacking))
 
 
-def _limits(groups: SeriesGroupBy[Any, Any], log: bool) -> tuple[float, float]:
+def line_limits(groups: SeriesGroupBy[Any, Any], log: bool) -> tuple[float, float]:
     """A range that the mean lines fill, with room for their bands as far as those do not dwarf them."""
     means = groups.mean()
     ends = np.array([band(values) for _, values in groups]).ravel()

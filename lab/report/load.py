@@ -7,6 +7,7 @@ runs      run_id, folder, status, reason, trainer, series, network, data (names 
 epochs    run keys; epoch, step, train_loss, learning_rate, valid_accuracy, valid_error, valid_loss, valid_rmse,
           epoch_seconds, samples_per_second, elapsed (training seconds up to the epoch's end, evaluation not included)
 blocks    run keys; split (test | valid), position (from 1), block, block_accuracy
+diagnostics  run keys; epoch, position (from 1), block, figure (of `metrics.DIAGNOSTICS`), value
 memory    run keys; part, bytes
 seconds   run keys; part, seconds
 
@@ -29,7 +30,7 @@ import pandas as pd
 
 from lab.errors import UsageError
 from lab.report import variants
-from lab.report.extract import COLUMNS, KEYS, NUMERIC, block_rows, epoch_rows, run_row
+from lab.report.extract import COLUMNS, KEYS, NUMERIC, block_rows, diagnostic_rows, epoch_rows, run_row
 from lab.report.metrics import MEMORY_PARTS, PRIMARY, TIME_PARTS
 from lab.report.read import STATUSES, Unreadable, read_record, words
 from lab.report.text import short_id, visible
@@ -47,6 +48,7 @@ class Records:
     blocks: pd.DataFrame
     memory: pd.DataFrame
     seconds: pd.DataFrame
+    diagnostics: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COLUMNS["diagnostics"]))
     notes: tuple[tuple[str, str], ...] = ()
     settings: Mapping[tuple[str, str, str], Mapping[str, str]] = field(default_factory=dict)
     expected: int | None = None
@@ -130,11 +132,14 @@ def _frames(found: Mapping[str, tuple[Path, dict[str, Any]]], notes: list[tuple[
     settings = _name_series(rows, [record for _, record in found.values()])
     _count(rows, notes)
     pairs = sorted(zip(rows, (record for _, record in found.values()), strict=True), key=lambda pair: _order(pair[0]))
-    long: dict[str, list[dict[str, Any]]] = {"epochs": [], "blocks": [], "memory": [], "seconds": []}
+    long: dict[str, list[dict[str, Any]]] = {
+        "epochs": [], "blocks": [], "diagnostics": [], "memory": [], "seconds": [],
+    }  # fmt: skip
     for row, record in pairs:
         keys = {k: row[k] for k in KEYS}
         long["epochs"] += [{**keys, **epoch} for epoch in epoch_rows(record)]
         long["blocks"] += [{**keys, **block} for block in block_rows(record)]
+        long["diagnostics"] += [{**keys, **figure} for figure in diagnostic_rows(record)]
         long["memory"] += [{**keys, "part": p, "bytes": row[f"memory_{p}"]} for p in (*MEMORY_PARTS, "peak")]
         long["seconds"] += [{**keys, "part": p, "seconds": row[f"{p}_seconds"]} for p in TIME_PARTS]
     data = {"runs": [row for row, _ in pairs], **long}

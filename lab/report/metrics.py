@@ -32,6 +32,8 @@ PER_SECOND = Unit("per second", 1.0, "/s", "/s", 0.0)
 JOULES = Unit("joules", 1.0, "J", "J", 0.0)
 WATTS = Unit("watts", 1.0, "W", "W", 0.0)
 COUNT = Unit("count", low=0.0)
+NORM = Unit("norm", low=0.0)
+COSINE = Unit("cosine", low=-1.0 - 1e-6, high=1.0 + 1e-6)  # rounding may carry it over
 PLAIN = Unit("plain")
 
 
@@ -102,6 +104,7 @@ def _test(key: str, label: str, unit: Unit, better: str, *path: str) -> Metric:
 MEMORY_PARTS = ("weights", "gradients", "optimizer", "activations", "readout", "workspace", "data")
 _NAMES = {"data": "data set"}
 TIME_PARTS = ("data", "train", "evaluate", "write", "other")
+DIAGNOSTICS = ("cosine", "probes", "dead_units", "pairwise_errors", "saturation", "weight_norms")
 
 METRICS: dict[str, Metric] = {
     m.key: m
@@ -120,6 +123,12 @@ METRICS: dict[str, Metric] = {
         Metric("valid_loss", "validation loss", PLAIN, NEITHER, ("final", "valid", "loss")),
         Metric("valid_rmse", "validation RMSE", PLAIN, LOWER, ("final", "valid", "rmse")),
         Metric("block_accuracy", "accuracy of the block", FRACTION, HIGHER),
+        Metric("cosine", "cosine with the true gradient", COSINE, NEITHER),
+        Metric("probes", "accuracy of a linear probe", FRACTION, HIGHER),
+        Metric("dead_units", "dead units", FRACTION, LOWER),
+        Metric("pairwise_errors", "pairs told apart wrongly", FRACTION, LOWER),
+        Metric("saturation", "saturated probabilities", FRACTION, NEITHER),
+        Metric("weight_norms", "norm of the weights", NORM, NEITHER),
         Metric("samples_per_second", "samples a second", PER_SECOND, HIGHER, ("measured", "samples_per_second")),
         Metric("train_seconds", "training time", SECONDS, LOWER, ("measured", "seconds", "train")),
         Metric("evaluate_seconds", "evaluation time", SECONDS, LOWER, ("measured", "seconds", "evaluate")),

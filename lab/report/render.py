@@ -16,7 +16,7 @@ from lab.errors import StorageError, UsageError
 from lab.report import html, svg, text, write
 from lab.report.compare import Comparison, compare
 from lab.report.figure import Figure
-from lab.report.figures import KEYS, make_figures
+from lab.report.figures import KEYS, OPTIONAL, make_figures
 from lab.report.limits import limits, status_text
 from lab.report.load import Records, load_records
 from lab.report.sweeps import sweep_runs
@@ -24,7 +24,7 @@ from lab.report.tables import Table, make_tables
 
 TABLES = ("summary", "comparisons", "memory", "blocks", "runs")
 OWN = tuple(
-    [f"figures/{k}.{e}" for k in KEYS for e in ("svg", "png")]
+    [f"figures/{k}.{e}" for k in (*KEYS, *OPTIONAL) for e in ("svg", "png")]
     + [f"tables/{k}.tex" for k in TABLES]
     + ["run_ids.txt", "runs.csv", "report.md", "index.html"]
 )
