@@ -33,6 +33,7 @@ _HOMES = {
     "lab.registry": ("register",),
     "lab.trainers": (
         "BackpropTrainer",
+        "EarlyStop",
         "EpochRecord",
         "FeedbackAlignmentTrainer",
         "ForwardForwardTrainer",
@@ -76,6 +77,9 @@ if TYPE_CHECKING:
     from lab.registry import register as register
     from lab.trainers import (
         BackpropTrainer as BackpropTrainer,
+    )
+    from lab.trainers import (
+        EarlyStop as EarlyStop,
     )
     from lab.trainers import (
         EpochRecord as EpochRecord,

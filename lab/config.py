@@ -22,7 +22,7 @@ from lab.schema import Option, convert, fill, options, suits
 
 if TYPE_CHECKING:
     from lab.data import Augment
-    from lab.trainers import Trainer
+    from lab.trainers import EarlyStop, Trainer
 
 # What `build` gives a trainer besides its own options.
 GIVEN = ("network", "optimizer", "objective", "readout", "seed", "backend", "dtype", "threads", "kernels")
@@ -54,15 +54,15 @@ _TOP = {
     "diagnose": Option("diagnose", list[Diagnostic], []),
 }
 _SECTIONS = ("data", "model", "trainer", "optimizer", "objective", "readout", "backend")
-_EXTRAS = ("augment",)  # groups that a run may do without; then they do not count in its id
+_EXTRAS = ("augment", "stop")  # groups that a run may do without; then they do not count in its id
 
 
 @dataclass(frozen=True)
 class RunConfig:
     """One run, checked: every section holds all of its options, `name` first, in normal form.
 
-    optimizer, objective and readout are None where the trainer takes none, or where its default is meant; augment is
-    None where training images are left as they are.
+    optimizer, objective and readout are None where the trainer takes none, or where its default is meant; augment and
+    stop are None where training images are left as they are, and where all epochs are trained.
     What says where and how, and does not change a result: runs, name, progress, timeout (seconds), allow_env_change
     (go on from a checkpoint of another build), rerun ("stale": make runs of another code version anew), retries,
     idle_watts and idle_seconds (see lab.measure.energy).
@@ -77,6 +77,7 @@ class RunConfig:
     readout: dict[str, Any] | None
     backend: dict[str, Any]
     augment: dict[str, Any] | None = None
+    stop: dict[str, Any] | None = None
     runs: str = "runs"
     name: str = "sweep"
     progress: bool = True
@@ -178,6 +179,12 @@ def parse(raw: Mapping[str, Any]) -> RunConfig:
 def augment(config: RunConfig) -> Augment | None:
     """How training images are changed."""
     found: Augment | None = _make("augment", config.augment)
+    return found
+
+
+def early_stop(config: RunConfig) -> EarlyStop | None:
+    """When training ends early."""
+    found: EarlyStop | None = _make("stop", config.stop)
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 from lab.errors import UsageError
 
 FILES = (".npz", ".txt", ".text")  # endings that say that a data set's name is the path of a file
-Group = Literal["model", "trainer", "optimizer", "objective", "readout", "backend", "data", "augment"]
+Group = Literal["model", "trainer", "optimizer", "objective", "readout", "backend", "data", "augment", "stop"]
 Part = TypeVar("Part", bound=Callable[..., Any])
 
 # Imported when a group is first asked for: each of these modules registers its own parts.
@@ -27,6 +27,7 @@ _HOMES: dict[str, str] = {
     "backend": "lab.backend",
     "data": "lab.data",
     "augment": "lab.data",
+    "stop": "lab.trainers",
 }
 _PARTS: dict[str, dict[str, Callable[..., Any]]] = {group: {} for group in _HOMES}
 

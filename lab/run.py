@@ -6,6 +6,7 @@ import math
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lab.checkpoints import Checkpoints
-from lab.config import RunConfig, augment, build
+from lab.config import RunConfig, augment, build, early_stop
 from lab.data import load_dataset
 from lab.diagnose import diagnose, note
 from lab.errors import Busy, DataError, Diverged, LabError
@@ -83,7 +84,9 @@ def run(
                     rows = data.valid if len(data.valid) else data.train
                     note(epoch, diagnose(trainer, rows, config.diagnose, epochs=config.epochs))
         with watch.part("evaluate"):
-            record.final = {"test": trainer.evaluate(data.test), "valid": trainer.progress.history[-1].valid}
+            record.final = {"test": trainer.evaluate(data.test), "valid": trainer.progress.valid}
+        if (stop := trainer.progress.stop) is not None:
+            record.final["stop"] = asdict(stop)
         _check_found(trainer, record.final["test"], "the test rows")
         record.status = "ok"
     except Diverged as error:
@@ -115,7 +118,8 @@ def _epochs(
 ) -> Iterator[EpochRecord]:
     """Train what is left, telling of it; checkpoints on the way as time allows, and one at the end."""
     tell({"event": "start", "epochs": config.epochs, "done": trainer.progress.epoch, "notes": notes})
-    if trainer.progress.epoch >= config.epochs:
+    before = trainer.progress.stop
+    if trainer.progress.epoch >= config.epochs or (before is not None and before.stopped_epoch):
         return
 
     def save(valid: Mapping[str, Any] | None = None) -> None:
@@ -124,8 +128,8 @@ def _epochs(
             checkpoints.write(trainer, valid)
 
     keeper = Keeper(save, sum(array.nbytes for array in trainer.state().values()))
-    on_step = _Pulse(keeper, meter, tell, stopped, len(data.train))
-    for epoch in trainer.fit(data.train, data.valid, epochs=config.epochs, on_step=on_step):
+    on_step, stop = _Pulse(keeper, meter, tell, stopped, len(data.train)), early_stop(config)
+    for epoch in trainer.fit(data.train, data.valid, epochs=config.epochs, on_step=on_step, stop=stop):
         _check_found(trainer, epoch.valid, "the validation rows")
         tell({"event": "epoch", "epoch": epoch.epoch, "valid": epoch.valid, "loss": epoch.train_loss})
         yield epoch

@@ -60,7 +60,7 @@ def test_files_equal_signatures(path: Path) -> None:
 
 
 def test_every_part_has_a_file() -> None:
-    for group in ("data", "model", "trainer", "optimizer", "objective", "readout", "backend", "augment"):
+    for group in ("data", "model", "trainer", "optimizer", "objective", "readout", "backend", "augment", "stop"):
         files = {path.stem for path in (CONF / group).glob("*.yaml")}
         ours = {name for name in names(group) if "lab." in part(group, name).__module__}
         assert ours <= files, group

@@ -158,6 +158,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"backend__threads": 0}, "backend.threads=0"),
     ({"data__name": "mnits"}, "did you mean 'mnist'?"),
     ({"data": {"nam": "mnist"}}, "data.name"),
+    ({"stop": {"name": "patience", "patience": 0}}, "stop=patience: stop needs patience >= 1"),
     ({"augment": {"name": "images", "flip": 2}}, "augment=images: augment needs shift >= 0 and 0 <= flip <= 1"),
     ({"augment": {"name": "images", "fill": "mirror"}}, "unknown augment.fill 'mirror'"),
     ({"data__window": 5}, "unknown option 'data.window'"),

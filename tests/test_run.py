@@ -146,3 +146,28 @@ def test_data_may_be_handed_over(rows: Path, tmp_path: Path) -> None:
     data = load_dataset(str(rows))
     rows.unlink()
     assert run(config, data=data).status == "ok"
+
+
+@pytest.mark.parametrize("trainer", ["backprop", "forward_forward"])
+def test_an_early_end_is_recorded_and_a_run_that_is_asked_again_ends_equal(
+    rows: Path, tmp_path: Path, trainer: str
+) -> None:
+    changes = {"stop": {"name": "patience", "patience": 2}, "trainer__epochs": 30, "trainer__name": trainer}
+    config, checkpoint = parse(values(tmp_path, **changes)), tmp_path / "checkpoint.safetensors"
+    record = run(config, checkpoint=checkpoint)
+    stop = record.final["stop"]
+    assert stop["best_epoch"] + 2 == stop["stopped_epoch"] == len(record.history) < 30
+    assert (stop["metric"], stop["restored"]) == ("accuracy", True)
+    assert record.final["valid"] == record.history[stop["best_epoch"] - 1]["valid"]
+    again = run(config, checkpoint=checkpoint)  # as if the process had ended before the record was written
+    assert again.final == record.final and again.history == record.history
+    other, steps = tmp_path / "other.safetensors", iter(range(1000))
+    with pytest.raises(Busy):
+        run(config, checkpoint=other, stopped=lambda: next(steps) == 7)
+    assert without_times(run(config, checkpoint=other).as_dict()) == without_times(record.as_dict())
+    plain = parse(values(tmp_path, **{**changes, "stop": None}))
+    assert run(plain).run_id != record.run_id
+    with pytest.raises(
+        UsageError, match=r"stop needs validation rows to look at; give fit a valid split, or data\.valid"
+    ):
+        run(parse(values(tmp_path, **changes, data__valid=0)))

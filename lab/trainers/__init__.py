@@ -10,9 +10,11 @@ from lab.trainers.history import EpochRecord
 from lab.trainers.local import LocalTrainer, Pass
 from lab.trainers.parallel import LayerParallelTrainer
 from lab.trainers.readout import Readout
+from lab.trainers.stopping import EarlyStop
 
 __all__ = [
     "BackpropTrainer",
+    "EarlyStop",
     "EpochRecord",
     "FeedbackAlignmentTrainer",
     "ForwardForwardTrainer",

@@ -29,6 +29,7 @@ from lab.registry import part
 from lab.schema import convert
 from lab.trainers import state as states
 from lab.trainers.history import EpochRecord, Progress
+from lab.trainers.stopping import BEST, EarlyStop
 
 EVALUATION_ROWS = 1000  # rows at a time outside training: enough for full GEMM speed, small beside the training set
 
@@ -80,6 +81,7 @@ class Trainer:
         self.optimizer, self.seed, self.batch_size, self.threads = optimizer, seed, batch_size, threads
         self.ops: Backend = part("backend", backend)(dtype, kernels=kernels, threads=threads)
         self.progress = Progress()
+        self.best: dict[str, Array] = {}  # of the best epoch, on the host, while early stopping may go back to it
         self.n_outputs = 0  # 0: not built yet
         self.task = ""
 
@@ -128,14 +130,15 @@ class Trainer:
         *,
         epochs: int,
         on_step: Callable[[Self], None] | None = None,
+        stop: EarlyStop | None = None,
     ) -> Iterator[EpochRecord]:
         """Train until `epochs` epochs are done in all, yielding a record after each; nothing runs until it is iterated.
 
         A loaded trainer goes on where its checkpoint stopped, in the middle of an epoch too, and ends with the very
         bits of an uninterrupted run. `valid` is evaluated after every epoch. `on_step(trainer)` is called after every
-        step; `trainer.save` may be called there. Raises UsageError for what cannot be trained on, before any work,
-        and Diverged when a loss stops being finite: on the CPU before that block's update, on a GPU, where reading a
-        loss means waiting for it, at the end of the epoch.
+        step; `trainer.save` may be called there. `stop` ends training early, by what `valid` says. Raises UsageError
+        for what cannot be trained on, before any work, and Diverged when a loss stops being finite: on the CPU before
+        that block's update, on a GPU, where reading a loss means waiting for it, at the end of the epoch.
         """
         if epochs < 1:
             raise UsageError(f"epochs must be at least 1, got {epochs}")
@@ -154,6 +157,10 @@ class Trainer:
             if split is not None:
                 self._check_split(split)
         self._check_epochs(epochs)
+        if stop is not None:
+            stop.begin(self, valid)
+        else:
+            self.progress.stop, self.best = None, {}
         if self.progress.batch and (self.progress.rows, self.progress.augment) != (len(train), repr(train.augment)):
             raise UsageError(
                 f"training stopped in the middle of an epoch over {self.progress.rows} rows, augment="
@@ -161,10 +168,15 @@ class Trainer:
                 "give it the same training split"
             )
         self.progress.rows, self.progress.augment = len(train), repr(train.augment)
-        return self._epochs(train, valid, epochs, on_step)
+        return self._epochs(train, valid, epochs, on_step, stop)
 
     def _epochs(
-        self, train: Split, valid: Split | None, epochs: int, on_step: Callable[[Self], None] | None
+        self,
+        train: Split,
+        valid: Split | None,
+        epochs: int,
+        on_step: Callable[[Self], None] | None,
+        stop: EarlyStop | None,
     ) -> Iterator[EpochRecord]:
         ops, progress = self.ops, self.progress
         x, y = ops.resident(train.x), ops.resident(train.y)
@@ -188,7 +200,10 @@ class Trainer:
                 rate * self.optimizer.learning_rate, found, len(train), evaluating, self._epoch_figures()
             )
             self._check_finite(record.train_loss, "the epoch")
+            ends = stop is not None and stop.look(self, record, last=epoch == epochs)
             yield record
+            if ends:
+                return
 
     def _augmenting(self, train: Split, epoch: int) -> Callable[[Array, int], Array] | None:
         """What changes the rows of a batch of this epoch, given its number."""
@@ -214,6 +229,9 @@ class Trainer:
 
     def _check_epochs(self, epochs: int) -> None:
         """Raise UsageError where so many epochs cannot be made."""
+
+    def check_early_end(self) -> None:
+        """Raise UsageError where training must go through all its epochs."""
 
     def _start_epoch(self, epoch: int, epochs: int, n: int) -> None:
         """What a subclass draws or decides once an epoch."""
@@ -287,9 +305,13 @@ class Trainer:
 
     # -- state ---------------------------------------------------------------------------------------------------
     def state(self) -> dict[str, Array]:
-        """Every array that training changes, by name, on the host and not copied: weights, optimizer, objectives."""
+        """Every array that training changes, by name, on the host and not copied: weights, optimizer, objectives.
+
+        Where early stopping may go back to a better epoch, its arrays as well, as "best/...".
+        """
         self._check_built()
-        return {name: self.ops.to_host(array) for name, array in self._arrays().items()}
+        now = {name: self.ops.to_host(array) for name, array in self._arrays().items()}
+        return now | {BEST + name: array for name, array in self.best.items()}
 
     def _arrays(self) -> dict[str, Array]:
         weights = {f"weights/{name}": p for name, p in self.network.parameters().items()}

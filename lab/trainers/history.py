@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lab.backend import Array, Usage
+from lab.trainers.stopping import Standing
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,14 @@ class Progress:
     sums: dict[str, Any] = field(default_factory=dict)
     history: list[EpochRecord] = field(default_factory=list)
     memory: dict[str, Any] = field(default_factory=dict)
+    stop: Standing | None = None  # where early stopping was asked for
+
+    @property
+    def valid(self) -> dict[str, Any]:
+        """What the validation rows gave with the weights as they are now, after a whole epoch."""
+        went_back = self.stop is not None and self.stop.restored and self.epoch == self.history[-1].epoch
+        epoch = self.stop.best_epoch if self.stop is not None and went_back else self.history[-1].epoch
+        return next(record.valid for record in self.history if record.epoch == epoch)
 
     def note_memory(self, usage: Usage) -> None:
         """Keep the largest peaks seen while training: bytes by kind, of their sum ("peak"), and where that was."""
@@ -95,6 +104,7 @@ class Progress:
             "sums": {name: float(total) for name, total in self.sums.items()},
             "history": [asdict(record) for record in self.history],
             "memory": self.memory,
+            "stop": None if self.stop is None else asdict(self.stop),
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
@@ -105,3 +115,4 @@ class Progress:
                 raise ValueError(f"{name} is {saved[name]!r}")
             setattr(self, name, saved[name])
         self.history = [EpochRecord(**record) for record in saved["history"]]
+        self.stop = None if saved["stop"] is None else Standing(**saved["stop"])

@@ -113,6 +113,13 @@ class LocalTrainer(Trainer):
         if self.schedule == "greedy" and epochs < depth:
             raise UsageError(f"schedule=greedy gives each of {depth} blocks its own epochs; {epochs} are too few")
 
+    def check_early_end(self) -> None:
+        if self.schedule == "greedy":
+            raise UsageError(
+                "schedule=greedy trains one block after the other, and an early end would leave the last ones "
+                "untrained; use schedule=simultaneous, or no stop"
+            )
+
     def _start_epoch(self, epoch: int, epochs: int, n: int) -> None:
         depth = len(self.network.blocks)
         if self.schedule == "simultaneous":

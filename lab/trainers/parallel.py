@@ -26,6 +26,7 @@ from lab.trainers.history import EpochRecord
 from lab.trainers.negatives import Negatives
 from lab.trainers.pipeline import Pipeline
 from lab.trainers.readout import Readout
+from lab.trainers.stopping import EarlyStop
 
 
 @register("trainer", "layer_parallel")
@@ -145,10 +146,15 @@ class LayerParallelTrainer(ForwardForwardTrainer):
 
     # -- training ------------------------------------------------------------------------------------------------
     def _epochs(
-        self, train: Split, valid: Split | None, epochs: int, on_step: Callable[[Self], None] | None
+        self,
+        train: Split,
+        valid: Split | None,
+        epochs: int,
+        on_step: Callable[[Self], None] | None,
+        stop: EarlyStop | None,
     ) -> Iterator[EpochRecord]:
         with self._at_work() if self.workers > 1 else nullcontext():
-            yield from super()._epochs(train, valid, epochs, on_step)
+            yield from super()._epochs(train, valid, epochs, on_step, stop)
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:

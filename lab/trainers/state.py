@@ -10,6 +10,7 @@ import numpy as np
 
 from lab.errors import DataError, UsageError
 from lab.record.checkpoint import read_checkpoint, write_checkpoint
+from lab.trainers.stopping import BEST
 
 if TYPE_CHECKING:
     from lab.backend import Array
@@ -91,22 +92,30 @@ def _standing(trainer: Trainer) -> dict[str, Any]:
 def _take_over(trainer: Trainer, arrays: dict[str, Array], standing: dict[str, Any], where: str) -> None:
     shape, alphabet = tuple(standing["in_shape"]), standing.get("alphabet", 0)
     trainer.build(shape, standing["n_outputs"], standing["task"], standing["scale"], alphabet)
+    best = {name.removeprefix(BEST): a for name, a in arrays.items() if name.startswith(BEST)}
+    arrays = {name: a for name, a in arrays.items() if not name.startswith(BEST)}
     own = trainer._arrays()
     if own.keys() != arrays.keys():
         odd = sorted(own.keys() ^ arrays.keys())
         raise UsageError(f"{where} is of another network or optimizer: {odd[0]!r} is only in one of them")
-    for name, array in own.items():
-        found = arrays[name]
-        if found.shape != array.shape or found.dtype != array.dtype:
-            raise UsageError(
-                f"{where} is of another network: {name} is {found.dtype} {found.shape}, "
-                f"here {array.dtype} {array.shape}"
-            )
+    for name, found in [*arrays.items(), *best.items()]:
+        array = own.get(name)
+        if array is None or found.shape != array.shape or found.dtype != array.dtype:
+            have = "nothing" if array is None else f"{array.dtype} {array.shape}"
+            raise UsageError(f"{where} is of another network: {name} is {found.dtype} {found.shape}, here {have}")
         if not np.isfinite(found).all():
             raise DataError(f"{where} holds values in {name} that are not finite; use an earlier checkpoint")
     trainer.progress.restore(standing["progress"])
-    for name, array in own.items():
+    put(trainer, arrays)
+    trainer.best = {name: array.copy() for name, array in best.items()}
+
+
+def put(trainer: Trainer, arrays: Mapping[str, Array]) -> None:
+    """Copy host arrays, by name, over the trainer's own."""
+    own = trainer._arrays()
+    for name, found in arrays.items():
+        array = own[name]
         if isinstance(array, np.ndarray):  # on a GPU too for a counter, which stays on the host
-            array[...] = arrays[name]
+            array[...] = found
         else:
-            array[...] = trainer.ops.xp.asarray(arrays[name])
+            array[...] = trainer.ops.xp.asarray(found)
