@@ -29,7 +29,7 @@ from lab.schema import check
 
 
 @dataclass(frozen=True)
-class Recurrent:
+class RecurrentNetwork:
     """`depth` layers of `units`, each a block that reads every step of the one before it, and a linear head.
 
     Rows are sequences (T, F), or images, which are read row by row from the top: 28 steps of 28 numbers for MNIST.
@@ -116,8 +116,8 @@ class Recurrent:
 
 @register("model", "rnn")
 @dataclass(frozen=True)
-class RNNs(Recurrent):
-    """Layers of plain recurrent units. `activation`: tanh | relu. The rest: see `Recurrent`."""
+class RNNNetwork(RecurrentNetwork):
+    """Layers of plain recurrent units. `activation`: tanh | relu. The rest: see `RecurrentNetwork`."""
 
     kind: ClassVar[str] = "rnn"
 
@@ -129,8 +129,8 @@ class RNNs(Recurrent):
 
 @register("model", "lstm")
 @dataclass(frozen=True)
-class LSTMs(Recurrent):
-    """Layers of LSTM units. `forget_bias`: where the forget gates' biases start. The rest: see `Recurrent`."""
+class LSTMNetwork(RecurrentNetwork):
+    """Layers of LSTM units. `forget_bias`: where the forget gates' biases start. The rest: see `RecurrentNetwork`."""
 
     kind: ClassVar[str] = "lstm"
 
@@ -142,8 +142,8 @@ class LSTMs(Recurrent):
 
 @register("model", "gru")
 @dataclass(frozen=True)
-class GRUs(Recurrent):
-    """Layers of GRU units. The options: see `Recurrent`."""
+class GRUNetwork(RecurrentNetwork):
+    """Layers of GRU units. The options: see `RecurrentNetwork`."""
 
     kind: ClassVar[str] = "gru"
 
@@ -151,4 +151,4 @@ class GRUs(Recurrent):
         return GRU(self.units, **self._options(output))
 
 
-rnn, lstm, gru = RNNs, LSTMs, GRUs
+rnn, lstm, gru = RNNNetwork, LSTMNetwork, GRUNetwork

@@ -99,7 +99,9 @@ class ForwardForwardTrainer(LocalTrainer):
     # -- building ------------------------------------------------------------------------------------------------
     def _labelled(self) -> bool:
         if not self.network.blocks:
-            raise UsageError(f"{self.network.label} has no hidden block to ask for goodness; use an mlp, or backprop")
+            raise UsageError(
+                f"{self.network.label} has no hidden block to ask for goodness; give linear units, or use backprop"
+            )
         return True
 
     def _check_task(self) -> None:
