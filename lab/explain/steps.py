@@ -10,6 +10,7 @@ import numpy as np
 
 from lab.config import RunConfig
 from lab.data import Split
+from lab.errors import UsageError
 from lab.explain.setting import Setting, setting, trainer_of
 from lab.explain.trace import Trace, Value
 from lab.explain.watch import Watch
@@ -42,6 +43,8 @@ def watched(name: str, config: RunConfig, rows: Split) -> Trace:
     with Watch(trainer, trace).on():
         _step(trainer, config, rows)
     trace.peak = trainer.memory()
+    if not trace.events:
+        raise UsageError(f"trainer={name} makes its steps in other processes, where nobody can watch; use another")
     return trace
 
 

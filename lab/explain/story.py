@@ -117,6 +117,11 @@ def _answer(trace: Trace) -> list[str]:
             "own activities, so that its backward and its update follow at once, and its cache is freed "
             "before the next block begins."
         ]
+    if trace.trainer == "feedback_alignment":
+        return [
+            f"Feedback alignment holds up to {peak} bytes of activations: no gradient comes from the blocks above, but "
+            "every block waits for the output's error; with trainer.caches=recomputed its cache is made again then."
+        ]
     return [
         f"{_name(trace.trainer).capitalize()} holds up to {peak} bytes of activations, most of them after {top.place}."
     ]

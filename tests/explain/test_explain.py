@@ -213,6 +213,7 @@ def test_everything_on_the_page_is_escaped(found: Explanation) -> None:
         (["backend=cupy"], "backend=numpy"),
         (["trainer=back"], "backprop"),
         (["model.width=0"], "width=0"),
+        (["trainer=layer_parallel"], "other processes"),
     ],
 )
 def test_wrong_options_are_one_sentence(overrides: list[str], words: str) -> None:
