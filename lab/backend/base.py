@@ -67,6 +67,10 @@ class Backend(ABC):
         """Wait until all work given to the device is done (nothing to do on the CPU)."""
 
     @abstractmethod
+    def warm_up(self) -> None:
+        """Get ready what the first use of an operation would have to wait for, such as compiled loops."""
+
+    @abstractmethod
     def trim(self) -> None:
         """Give memory that waits for reuse back to the system."""
 

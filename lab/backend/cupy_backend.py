@@ -54,6 +54,9 @@ class CupyBackend(Backend):
     def synchronize(self) -> None:
         self.xp.cuda.get_current_stream().synchronize()
 
+    def warm_up(self) -> None:
+        """Nothing: cupy keeps what it compiled on disk, and compiles at first use what it has not."""
+
     def trim(self) -> None:
         self.xp.get_default_memory_pool().free_all_blocks()
 

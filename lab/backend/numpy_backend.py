@@ -67,6 +67,10 @@ class NumpyBackend(Backend):
     def synchronize(self) -> None:
         """Nothing to wait for: numpy returns when it is done."""
 
+    def warm_up(self) -> None:
+        if self._compiled:
+            _loops().warm_up(self.dtype)
+
     def trim(self) -> None:
         self.pool.trim()
 

@@ -179,6 +179,7 @@ class Trainer:
         stop: EarlyStop | None,
     ) -> Iterator[EpochRecord]:
         ops, progress = self.ops, self.progress
+        ops.warm_up()  # before any clock starts
         x, y = ops.resident(train.x), ops.resident(train.y)
         while progress.epoch < epochs:
             epoch = progress.epoch + 1
@@ -191,7 +192,7 @@ class Trainer:
             ops.usage.reset_peak()
             with self._limited():
                 self._train_epoch(batches, rate, on_step)
-            ops.synchronize()
+            self._wait()
             self.note_memory()
             began = perf_counter()
             found = self.evaluate(valid) if valid is not None and len(valid) else {}
@@ -222,6 +223,12 @@ class Trainer:
             progress.seconds += perf_counter() - began
             if on_step is not None:
                 on_step(self)
+
+    def _wait(self) -> None:
+        """Let the device finish what the steps gave it to do, which is training time too."""
+        began = perf_counter()
+        self.ops.synchronize()
+        self.progress.seconds += perf_counter() - began
 
     def _ctx(self, step: int) -> Ctx:
         """How the passes of an update run: `step` counts updates since the start and names their noise."""
@@ -324,6 +331,8 @@ class Trainer:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint atomically: all state, so that `load` and `fit` end as an uninterrupted run would."""
         self._check_built()
+        if self.progress.batch:
+            self._wait()  # or the steps' work on a GPU would count as the writing's
         states.save(self, Path(path))
 
     def load(self, path: str | os.PathLike[str]) -> Self:

@@ -56,6 +56,58 @@ def test_without_numba_the_reference_runs_and_numba_is_refused(monkeypatch: pyte
         NumpyBackend(kernels="fast")  # type: ignore[arg-type]
 
 
+def compiled_for() -> dict[str, int]:
+    """How many types each loop is compiled for."""
+    from lab.backend.compiled import optimizers, rows
+
+    return {
+        name: len(loop.signatures)
+        for module in (optimizers, rows)
+        for name, loop in vars(module).items()
+        if hasattr(loop, "signatures")
+    }
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("trainer", ["backprop", "forward_forward"])
+def test_training_compiles_nothing_after_the_warm_up(trainer: str, dtype: str) -> None:
+    from lab.backend.compiled.warm import warm_up
+
+    rng = np.random.default_rng(0)
+    rows = lab.Split(rng.integers(0, 256, (30, 1, 4, 4), np.uint8), np.arange(30) % 3, 1 / 255)
+    warm_up(np.dtype(dtype))
+    before = compiled_for()
+    assert len(before) >= 13 and min(before.values()) >= 1, "a loop that was left out of the warm-up"
+    kind = lab.BackpropTrainer if trainer == "backprop" else lab.ForwardForwardTrainer
+    made = kind(lab.mlp(depth=2, width=8), batch_size=10, dtype=dtype, kernels="numba")
+    for _ in made.fit(rows, rows, epochs=1):
+        pass
+    assert compiled_for() == before
+
+
+def test_the_warm_up_comes_before_the_first_step_is_timed() -> None:
+    called: list[str] = []
+    rows = lab.Split(np.ones((4, 3), np.float32), np.arange(4) % 2)
+    made = lab.BackpropTrainer(lab.mlp(depth=1, width=2), batch_size=2)
+    made.ops.warm_up = lambda: called.append(f"{made.progress.seconds} {made.progress.step}")  # type: ignore[method-assign]
+    list(made.fit(rows, epochs=2))
+    assert called == ["0.0 0"]
+
+
+def test_a_loop_that_cannot_be_kept_on_disk_is_ready_all_the_same() -> None:
+    code = (
+        "import errno, numpy as np, numba.core.dispatcher as d\n"
+        "from lab.backend.compiled import rows, warm_up\n"
+        "def full(*arguments): raise OSError(errno.ENOSPC, 'no space left')\n"
+        "for loop in vars(rows).values():\n"
+        "    if hasattr(loop, 'signatures'):\n"
+        "        loop._cache.load_overload, loop._cache.save_overload = lambda *a: None, full\n"
+        "warm_up(np.dtype('float32'))\n"
+        "x = -np.ones((2, 2), np.float32); rows.relu(x.reshape(-1), x.reshape(-1)); assert (x == 0).all()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(lab.__file__).parent.parent)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX folders")
 def test_kernels_run_where_nothing_can_be_written(tmp_path: Path) -> None:
     code = (

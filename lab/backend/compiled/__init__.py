@@ -8,5 +8,6 @@ from __future__ import annotations
 
 from lab.backend.compiled import optimizers, rows
 from lab.backend.compiled.tools import split
+from lab.backend.compiled.warm import warm_up
 
-__all__ = ["optimizers", "rows", "split"]
+__all__ = ["optimizers", "rows", "split", "warm_up"]

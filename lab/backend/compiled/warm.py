@@ -1,0 +1,41 @@
+"""Every loop called once before a clock starts: what is compiled, or read from disk, at first use is no training."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from lab.backend.compiled import optimizers, rows
+
+
+@cache
+def warm_up(dtype: np.dtype[Any]) -> None:
+    """Make all loops ready for arrays and numbers of `dtype`, once a process.
+
+    The types are those that the backend calls with, so that training compiles nothing (a test counts). Loops stay ready
+    where they cannot be kept on disk: a full or read-only one costs the next process its time and this one nothing.
+    """
+    one = dtype.type(1)
+    flat = [np.ones(2, dtype) for _ in range(4)]
+    x, y, z = (np.ones((2, 2), dtype) for _ in range(3))
+    g, r = np.ones(2, dtype), np.ones(2, dtype)
+    for loop, arguments in (
+        (optimizers.sgd, (*flat[:3], one, one, one, one)),
+        (optimizers.follow, (*flat[:2], one, one)),
+        (optimizers.adam, (*flat, one, one, one, one, one, one, one, one)),
+        (rows.add_bias, (x, g)),
+        (rows.relu, flat[:2]),
+        (rows.relu_backward, flat[:3]),
+        (rows.relu_backward_of_rows, (x, r, y)),
+        (rows.scale_rows, (x, r, y)),
+        (rows.row_squares, (x, g)),
+        (rows.length_norm, (x, y, r, one)),
+        (rows.length_norm_backward, (x, y, r, z)),
+        (rows.labelled, (x, x, x, r, g, y)),
+        (rows.labelled_backward, (x, y, r, z, z)),
+    ):
+        with suppress(OSError):  # numba compiles, then writes: what it could not write is ready all the same
+            loop(*arguments)
