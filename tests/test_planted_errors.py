@@ -88,9 +88,9 @@ def _leak(patch: Any) -> None:
 def _peer_after_use(patch: Any) -> None:
     right = Goodness._peers
 
-    def wrong(self: Any, h: Any, flat: Any, rows: Any, state: Any) -> Any:
+    def wrong(self: Any, h: Any, rows: Any, state: Any) -> Any:
         before = state["mean_activity"].copy()
-        found = right(self, h, flat, rows, state)
+        found = right(self, h, rows, state)
         return found[0], (before - before.mean()) * self.peer / rows.n
 
     patch.setattr(Goodness, "_peers", wrong)

@@ -12,21 +12,33 @@ from lab.objectives.base import (
     Signal,
 )
 from lab.objectives.binary import BinaryCrossEntropy
+from lab.objectives.cwcomp import CwComp
+from lab.objectives.deeper_forward import DeeperForward
 from lab.objectives.goodness import Goodness
 from lab.objectives.hinge import Hinge
 from lab.objectives.losses import CrossEntropy, SquaredError
+from lab.objectives.mono_forward import MonoForward
+from lab.objectives.predsim import PredSim
+from lab.objectives.self_contrast import SelfContrast
+from lab.objectives.symba import SymBa
 
 __all__ = [
     "BinaryCrossEntropy",
     "ClassObjective",
     "ContrastObjective",
     "CrossEntropy",
+    "CwComp",
+    "DeeperForward",
     "Goodness",
     "Hinge",
     "LocalObjective",
     "Loss",
+    "MonoForward",
     "PairObjective",
+    "PredSim",
     "Rows",
+    "SelfContrast",
     "Signal",
     "SquaredError",
+    "SymBa",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 
@@ -43,13 +43,14 @@ def require_labels(name: str, task: str, n: int) -> int:
 class Rows:
     """Which rows of a block's activities are what: `n` images, each seen once or as a positive and a negative row.
 
-    target  the images' labels (n,); None where the objective is not to know them
+    target     the images' labels (n,), of `n_classes`; None where the objective is not to know them
     """
 
     n: int
     positive: slice = field(default_factory=lambda: slice(0, 0))
     negative: slice = field(default_factory=lambda: slice(0, 0))
     target: Array | None = None
+    n_classes: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,12 @@ class LocalObjective(ABC):
     """A loss of one block's activities, asked block by block. Its subclasses below say which rows it is to be shown.
 
     family  what a record calls the method
+    norm    how blocks hand on their activities where a network's description leaves that to the trainer, and None
+            where the objective does not mind
     """
 
     family: ClassVar[str]
+    norm: ClassVar[Literal["length", "batch", "group", "none"] | None] = None
 
     def check(self, shape: Shape, n_classes: int) -> None:  # noqa: B027 - most losses are defined everywhere
         """Raise UsageError where the loss is not defined for a block's activities of `shape`, or so many classes."""
@@ -114,8 +118,8 @@ class ClassObjective(LocalObjective):
     family = "local_supervised"
 
     @abstractmethod
-    def evidence(self, h: Array, state: dict[str, Array], ctx: Ctx) -> Array:
-        """How much each row of h looks like each class, (rows, K), in one pass."""
+    def evidence(self, h: Array, n_classes: int, state: dict[str, Array], ctx: Ctx) -> Array:
+        """How much each row of h looks like each of the K classes, (rows, K), in one pass."""
 
 
 class ContrastObjective(LocalObjective):

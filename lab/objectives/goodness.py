@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-from lab.backend import Array, Backend, ScaledRows, Shape
+from lab.backend import Array, Backend, Shape
 from lab.errors import UsageError
 from lab.layers import Ctx
 from lab.objectives.base import PairObjective, Rows, Signal
+from lab.objectives.cells import Cells, Where, check_groups, check_where
 from lab.registry import register
 from lab.schema import check
 
@@ -26,6 +27,11 @@ class Goodness(PairObjective):
 
     so that with squares, sum and maximise the gradient is -(1 - p) h / N on positive rows and p h / N on negative ones.
 
+    where        row: g of all units of the row together; position, step: of the channels at each pixel (C, H, W), of
+                 the units at each step (T, F), where L is the mean over them; last: of the last step alone. Steps that
+                 do not exist do not count. n is the number of units summed over
+    groups       the channels or units fall into so many equal groups in order, each with a g and a loss of its own,
+                 whose mean is L
     theta        "auto" is n (sum) or 1 (mean): unit mean square; half of that for activity, which is smaller
     temperature  T, in the units of g
     peer         strength of peer normalisation: peer (mean_j(m_j) - m_j) / N is added to the ascent direction of every
@@ -38,6 +44,8 @@ class Goodness(PairObjective):
     of: Literal["squares", "activity"] = "squares"
     reduce: Literal["sum", "mean"] = "sum"
     aim: Literal["maximise", "minimise"] = "maximise"
+    where: Where = "row"
+    groups: int = 1
     theta: float | Literal["auto"] = "auto"
     temperature: float = 1.0
     peer: float = 0.03
@@ -47,8 +55,14 @@ class Goodness(PairObjective):
         check(self)
         if not self.temperature > 0:
             raise UsageError(f"goodness needs temperature > 0, got temperature={self.temperature}")
+        if self.groups < 1:
+            raise UsageError(f"goodness needs groups >= 1, got groups={self.groups}")
         if not 0 <= self.peer_momentum < 1:
             raise UsageError(f"goodness needs 0 <= peer_momentum < 1, got peer_momentum={self.peer_momentum}")
+
+    def check(self, shape: Shape, n_classes: int) -> None:
+        check_where("goodness", self.where, shape)
+        check_groups("goodness", self.groups, shape, "groups")
 
     def start(self, shape: Shape, ops: Backend) -> dict[str, Array]:
         if not self.peer:
@@ -58,66 +72,62 @@ class Goodness(PairObjective):
         return {"mean_activity": mean}
 
     def __call__(self, h: Array, rows: Rows, state: dict[str, Array], ctx: Ctx) -> Signal:
-        ops = ctx.ops
-        xp, n, width = ops.xp, max(1, rows.n), prod(h.shape[1:])
-        flat = h.reshape(len(h), width)
-        g = self.amount(flat, ops)
-        u = (g - self.threshold(width)) * (self._sign / self.temperature)
-        u[rows.negative] *= -1  # now every row wants u large
-        loss = xp.logaddexp(0, -u).sum() * (self.temperature / 2 / n)
+        ops, xp, n = ctx.ops, ctx.ops.xp, max(1, rows.n)
+        cells, g = self._goodness(h, ctx)
+        u = (g - self.threshold(cells.size)) * (self._sign / self.temperature)
+        u[rows.negative] *= -1  # now every cell wants u large
+        loss = (xp.logaddexp(0, -u) * cells.share).sum() * (self.temperature / 2 / n)
         # -sigmoid(-u) / 2N is dL/du times T; the tanh form cannot overflow
         slope = (xp.tanh(u / 2) - 1) * (self._sign / (4 * n))
         slope[rows.negative] *= -1
+        slope *= cells.share
         if self.of == "squares":
             slope *= 2
         if self.reduce == "mean":
-            slope /= width
-        dh: Array | ScaledRows
-        if self.of == "squares":
-            dh = ScaledRows(h, slope.astype(ops.dtype, copy=False))
-        else:
-            dh = ops.empty(h.shape)
-            dh.reshape(flat.shape)[...] = slope[:, None]
+            slope /= cells.size
+        dh = cells.over(h, slope, self.of == "squares", ops)
         seen = {}
         if rows.n:
+            of_row = cells.by_row(g)
             seen = {
-                f"goodness_{name}": g[part].mean()
+                f"goodness_{name}": of_row[part].mean()
                 for name, part in (("positive", rows.positive), ("negative", rows.negative))
                 if part.stop > part.start
             }
-        return Signal(loss, dh, self._peers(h, flat, rows, state), seen=seen)
+        return Signal(loss, dh, self._peers(h, rows, state), seen=seen)
 
     def evidence(self, h: Array, state: dict[str, Array], ctx: Ctx) -> Array:
-        """s g for each row of h: the more, the more it looks like a positive row."""
-        return self.amount(h.reshape(len(h), prod(h.shape[1:])), ctx.ops) * self._sign
+        """s g for each row of h, the mean over its cells: the more, the more it looks like a positive row."""
+        cells, g = self._goodness(h, ctx)
+        return cells.by_row(g) * self._sign
 
     def probability(self, h: Array, state: dict[str, Array], ctx: Ctx) -> Array:
-        """p for each row of h, as above: how likely the block holds it to be a positive one."""
-        width = prod(h.shape[1:])
-        u = (self.amount(h.reshape(len(h), width), ctx.ops) - self.threshold(width)) * (self._sign / self.temperature)
-        p: Array = (1 + ctx.ops.xp.tanh(u / 2)) / 2
-        return p
+        """p for each row of h, the mean over its cells: how likely the block holds it to be a positive one."""
+        cells, g = self._goodness(h, ctx)
+        u = (g - self.threshold(cells.size)) * (self._sign / self.temperature)
+        return cells.by_row((1 + ctx.ops.xp.tanh(u / 2)) / 2)
 
-    def amount(self, flat: Array, ops: Backend) -> Array:
-        """g for each row of `flat` (rows, width)."""
-        total: Array = ops.row_squares(flat) if self.of == "squares" else flat.sum(axis=1)
-        return total / max(1, flat.shape[1]) if self.reduce == "mean" else total
+    def _goodness(self, h: Array, ctx: Ctx) -> tuple[Cells, Array]:
+        """The cells, and g of each: (N, groups, places)."""
+        cells = Cells.of(h, self.where, self.groups, ctx.mask, ctx.ops)
+        g = cells.squares(ctx.ops) if self.of == "squares" else cells.activity()
+        return cells, g / cells.size if self.reduce == "mean" else g
 
-    def threshold(self, width: int) -> float:
-        """theta for a block of `width` units."""
+    def threshold(self, size: Array | int) -> Array | float:
+        """theta for cells of `size` units."""
         if self.theta != "auto":
             return float(self.theta)
-        return (width if self.reduce == "sum" else 1.0) * (1.0 if self.of == "squares" else 0.5)
+        return (size if self.reduce == "sum" else 1.0) * (1.0 if self.of == "squares" else 0.5)
 
     @property
     def _sign(self) -> float:
         return 1.0 if self.aim == "maximise" else -1.0
 
-    def _peers(self, h: Array, flat: Array, rows: Rows, state: dict[str, Array]) -> tuple[slice, Array] | None:
-        positive = flat[rows.positive]
+    def _peers(self, h: Array, rows: Rows, state: dict[str, Array]) -> tuple[slice, Array] | None:
+        positive = h[rows.positive]
         if not self.peer or not len(positive):
             return None
         mean = state["mean_activity"]
         mean *= self.peer_momentum
-        mean += positive.mean(axis=0) * (1 - self.peer_momentum)
+        mean += positive.reshape(len(positive), prod(h.shape[1:])).mean(axis=0) * (1 - self.peer_momentum)
         return rows.positive, ((mean - mean.mean()) * (self.peer / max(1, rows.n))).reshape(h.shape[1:])

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from lab.trainers.backprop import BackpropTrainer
 from lab.trainers.base import Trainer
+from lab.trainers.contrastive import ContrastiveTrainer
 from lab.trainers.feedback_alignment import FeedbackAlignmentTrainer
 from lab.trainers.forward_forward import ForwardForwardTrainer
 from lab.trainers.history import EpochRecord
 from lab.trainers.local import LocalTrainer, Pass
 from lab.trainers.parallel import LayerParallelTrainer
-from lab.trainers.readout import Readout
+from lab.trainers.readout import EvidenceReadout, LinearReadout, Readout
 from lab.trainers.stopping import EarlyStop
+from lab.trainers.supervised import LocalSupervisedTrainer
 
 __all__ = [
     "BackpropTrainer",
+    "ContrastiveTrainer",
     "EarlyStop",
     "EpochRecord",
+    "EvidenceReadout",
     "FeedbackAlignmentTrainer",
     "ForwardForwardTrainer",
     "LayerParallelTrainer",
+    "LinearReadout",
+    "LocalSupervisedTrainer",
     "LocalTrainer",
     "Pass",
     "Readout",

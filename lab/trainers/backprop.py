@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class BackpropTrainer(Trainer):
     """
 
     family = "backprop"
-    defaults: ClassVar[Defaults] = Defaults(norm="none", init="he")
+    defaults = Defaults(norm="none", init="he")
 
     def __init__(
         self,

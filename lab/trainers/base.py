@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -47,7 +47,7 @@ class Trainer:
     """
 
     family: str  # of methods, for the record
-    defaults: ClassVar[Defaults]
+    defaults: Defaults  # what it puts where a description says "auto"
 
     network: Network
     optimizer: Optimizer
@@ -103,9 +103,13 @@ class Trainer:
         else:
             self.network = description.make(self.in_shape, self._head_outputs(), self.defaults)
         with self.ops.usage.during("set-up", "weights"):
-            self.network.build(self.in_shape, n_outputs, self.ops, self.seed, labelled=self._labelled())
+            self.network.build(self._shown(self.in_shape), n_outputs, self.ops, self.seed, labelled=self._labelled())
             self._start()
         return self
+
+    def _shown(self, in_shape: Shape) -> Shape:
+        """The shape of what the network is shown of a row of `in_shape`, a label in it aside."""
+        return in_shape
 
     def _labelled(self) -> bool:
         """Whether the network's input carries a label."""

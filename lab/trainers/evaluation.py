@@ -20,18 +20,17 @@ def evaluate(trainer: LocalTrainer, split: Split) -> dict[str, Any]:
     "loss" is the mean cross-entropy of the readout that predicts; of a text there are bits per character as well.
     """
     ops, by = trainer.ops, trainer.answers_by
-    names = [block.name for block in trainer.network.blocks]
     right = {by: 0}
-    alone = dict.fromkeys(names, 0)
+    alone: dict[str, int] = {}
     surprise = {by: 0.0}
     for part, images in trainer._chunks(split.x, split.scale):
         target = ops.resident(split.y[part])
         found, scores = trainer.answers(images)
         for name, table in found.items():
             surprise[name] = surprise.get(name, 0.0) + nats(table, target, ops)
-            right[name] = right.get(name, 0) + int((table.argmax(axis=1) == target).sum())
-        for name, table in zip(names, scores, strict=True):
-            alone[name] += int((table.argmax(axis=1) == target).sum())
+        for tables, counts in ((found, right), (scores, alone)):
+            for name, table in tables.items():
+                counts[name] = counts.get(name, 0) + int((table.argmax(axis=1) == target).sum())
     n = max(1, len(split))
     accuracy = right.get(by, 0) / n
     return {

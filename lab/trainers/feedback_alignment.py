@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from lab.backend import Array, Kernels
 from lab.errors import UsageError
@@ -38,7 +38,7 @@ class FeedbackAlignmentTrainer(BackpropTrainer):
     """
 
     family = "feedback_alignment"
-    defaults: ClassVar[Defaults] = Defaults(norm="none", init="he")
+    defaults = Defaults(norm="none", init="he")
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 from lab.backend import Array, Kernels
 from lab.data.batches import Batches
@@ -18,9 +18,10 @@ from lab.registry import register, unknown
 from lab.schema import convert
 from lab.trainers import negatives as drawing
 from lab.trainers.beliefs import Beliefs
+from lab.trainers.head import SoftmaxHead
 from lab.trainers.local import Figures, LocalTrainer
 from lab.trainers.negatives import Negatives
-from lab.trainers.readout import Readout, SoftmaxHead
+from lab.trainers.readout import Readout
 
 
 @register("trainer", "forward_forward")
@@ -42,7 +43,7 @@ class ForwardForwardTrainer(LocalTrainer):
     The rest as in LocalTrainer. Default optimizer: the recipe's averaged gradient at rate 0.01, decay 0.001, cool-down.
     """
 
-    defaults: ClassVar[Defaults] = Defaults(norm="length", init="lecun")
+    defaults = Defaults(norm="length", init="lecun")
     objective: PairObjective
 
     def __init__(
@@ -227,12 +228,12 @@ class ForwardForwardTrainer(LocalTrainer):
         """The counted blocks' evidence for each label (N, K), on the host, for rows x (N, *shape) as in `predict`."""
         return self._outputs(x, lambda images: self.ops.to_host(self._counted_evidence(self.block_scores(images))))
 
-    def answers(self, images: Array) -> tuple[dict[str, Array], Array]:
+    def answers(self, images: Array) -> tuple[dict[str, Array], dict[str, Array]]:
         scores = self.block_scores(images)
         found = {"goodness": self._goodness_probabilities(scores)}
         if self.readout.head != "none":
             found["softmax"] = self._softmax_probabilities(images)
-        return found, scores
+        return found, {block.name: scores[i] for i, block in enumerate(self.network.blocks)}
 
     @property
     def answers_by(self) -> str:

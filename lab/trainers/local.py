@@ -74,6 +74,7 @@ class LocalTrainer(Trainer):
         )
         self.objective, self.schedule = objective, schedule
         self.family = objective.family
+        self.defaults = replace(type(self).defaults, norm=objective.norm or type(self).defaults.norm)
 
     # -- building ------------------------------------------------------------------------------------------------
     def _check_task(self) -> None:
@@ -88,10 +89,12 @@ class LocalTrainer(Trainer):
         self._params: dict[str, dict[str, Array]] = {}
         self._optimizers: dict[str, dict[str, Array]] = {}
         self._objectives: dict[str, dict[str, Array]] = {}
+        self._own: dict[str, dict[str, Array]] = {}
         for i, block in enumerate(self.network.blocks):
             objective.check(block.shape, self.n_outputs)
             rng = generator(self.seed, "objective", i)
             own = objective.parameters(block.shape, self.n_outputs, ops, rng)
+            self._own[block.name] = own
             self._params[block.name] = block.params | {f"objective.{key}": p for key, p in own.items()}
             self._optimizers[block.name] = self.optimizer.start(self._params[block.name], ops)
             self._objectives[block.name] = own | objective.start(block.shape, ops)
@@ -216,8 +219,8 @@ class LocalTrainer(Trainer):
 
     # -- answering -----------------------------------------------------------------------------------------------
     @abstractmethod
-    def answers(self, images: Array) -> tuple[dict[str, Array], Array]:
-        """Each readout's probabilities (N, K) by name, and each block's evidence for each class (blocks, N, K)."""
+    def answers(self, images: Array) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Each readout's probabilities (N, K) by name, and each block's evidence for each class (N, K) by name."""
 
     @property
     @abstractmethod
@@ -230,6 +233,6 @@ class LocalTrainer(Trainer):
     # -- figures for the record ----------------------------------------------------------------------------------
     def describe(self) -> dict[str, Any]:
         self._check_built()
-        own = [p for params in self._params.values() for key, p in params.items() if key.startswith("objective.")]
-        objective = {"objective_parameters": sum(int(p.size) for p in own)} if own else {}
+        size = sum(int(p.size) for own in self._own.values() for p in own.values())
+        objective = {"objective_parameters": size} if size else {}
         return {**self.network.describe(), "head_parameters": 0, **objective}

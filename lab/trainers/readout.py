@@ -1,20 +1,33 @@
-"""How a network that was trained without an output layer answers: by goodness, or by a softmax head in one pass."""
+"""How a network that was trained without an output layer answers: what is read of which blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from math import prod
-from typing import Literal
+from typing import Literal, TypeAlias
 
-from lab.backend import Array, Backend
 from lab.errors import UsageError
-from lab.layers import Ctx
 from lab.networks import Block, Network
-from lab.objectives import CrossEntropy
 from lab.optimizers import SGD
 from lab.registry import register
 from lab.schema import check
+
+Blocks: TypeAlias = tuple[int, ...] | Literal["auto", "all", "last"]
+HeadMode: TypeAlias = Literal["stored", "recomputed", "per_block", "none"]
+
+
+def counted(blocks: Blocks, network: Network) -> list[Block]:
+    """The blocks that `blocks` names. Raises UsageError where one does not exist."""
+    depth = len(network.blocks)
+    if blocks == "auto":
+        return network.blocks[1:] if depth > 1 else network.blocks
+    if blocks == "all":
+        return network.blocks
+    if blocks == "last":
+        return network.blocks[-1:]
+    wrong = [b for b in blocks if not 1 <= b <= depth]
+    if wrong or not blocks:
+        raise UsageError(f"readout.blocks={list(blocks)} does not fit {depth} blocks; use 1 to {depth}")
+    return [network.blocks[b - 1] for b in sorted(set(blocks))]
 
 
 @register("readout", "ff")
@@ -27,13 +40,14 @@ class Readout:
     head    how the softmax head learns. stored: the neutral pass keeps the normalised activities; recomputed: it runs
             again, so that none are kept; per_block: every block has a softmax of its own, and their probabilities are
             averaged; none: no head, which leaves no hard negatives
-    blocks  "auto", or the blocks that both readouts count, from 1; auto is all but the first where there are several
+    blocks  the blocks that both readouts count: auto (all but the first where there are several), all, last, or their
+            numbers from 1
     learning_rate, momentum, weight_decay  of the head, whose gradient is averaged as in the recipe
     """
 
     answer: Literal["goodness", "softmax"] = "goodness"
-    head: Literal["stored", "recomputed", "per_block", "none"] = "stored"
-    blocks: tuple[int, ...] | Literal["auto"] = "auto"
+    head: HeadMode = "stored"
+    blocks: Blocks = "auto"
     learning_rate: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 0.003
@@ -46,125 +60,45 @@ class Readout:
 
     def counted(self, network: Network) -> list[Block]:
         """The blocks that the readouts count. Raises UsageError where one does not exist."""
-        depth = len(network.blocks)
-        if self.blocks == "auto":
-            return network.blocks[1:] if depth > 1 else network.blocks
-        wrong = [b for b in self.blocks if not 1 <= b <= depth]
-        if wrong or not self.blocks:
-            raise UsageError(f"readout.blocks={list(self.blocks)} does not fit {depth} blocks; use 1 to {depth}")
-        return [network.blocks[b - 1] for b in sorted(set(self.blocks))]
+        return counted(self.blocks, network)
 
 
-class SoftmaxHead:
-    """Softmax on the normalised activities n_l of the counted blocks: p = softmax(sum_l n_l V_l), no bias.
+@register("readout", "evidence")
+@dataclass(frozen=True)
+class EvidenceReadout:
+    """The class with most evidence wins, summed over blocks: one pass, nothing to train.
 
-    V = 0 at first. Gradient of the mean cross-entropy: dV_l = n_l^T (p - t) / N. It reaches no block.
+    blocks  those that count: all, last, auto (all but the first where there are several), or their numbers from 1
     """
 
-    def __init__(self, options: Readout, network: Network, ops: Backend) -> None:
-        self.options, self.network, self.ops = options, network, ops
-        self.blocks = {block.name for block in options.counted(network)} if options.head != "none" else set()
-        self.weights = {
-            block.name: ops.zeros((prod(block.shape), network.n_outputs), kind="weights")
-            for block in network.blocks
-            if block.name in self.blocks
-        }
-        rate, momentum = options.learning_rate, options.momentum
-        self.optimizer = SGD(rate, momentum, momentum, options.weight_decay)
-        self.state = self.optimizer.start(self.weights, ops)
-        self._loss = CrossEntropy()
+    blocks: Blocks = "all"
 
-    def arrays(self) -> dict[str, Array]:
-        """What training changes, by name."""
-        return {f"readout/{k}": a for k, a in self.weights.items()} | {
-            f"readout_optimizer/{k}": a for k, a in self.state.items()
-        }
+    def __post_init__(self) -> None:
+        check(self)
 
-    def probabilities(self, images: Array, ctx: Ctx) -> Array:
-        """(N, K) for images that carry the neutral label: one forward pass, nothing kept."""
-        total: Array | None = None
-        for name, n in self.activities(images, ctx):
-            total = self._add(total, self.ops.affine(n, self.weights[name], None))
-        return self._finish(total)
+    def counted(self, network: Network) -> list[Block]:
+        """The blocks that count. Raises UsageError where one does not exist."""
+        return counted(self.blocks, network)
 
-    def learn(
-        self, activities: Callable[[], Iterable[tuple[str, Array]]], target: Array, gain: float,
-        sound: Callable[[Array], None],
-    ) -> tuple[Array, Array]:  # fmt: skip
-        """One update from what `activities` gives of neutral rows; returns probabilities before it, and the mean loss.
 
-        `activities` is called once, and once more where they are recomputed; `sound(loss)` before the update: it may
-        raise.
-        """
-        total: Array | None = None
-        kept: dict[str, Array] = {}
-        grads: dict[str, Array] = {}
-        losses = []
-        for name, n in activities():
-            logits = self.ops.affine(n, self.weights[name], None)
-            if self._apart:
-                loss, d = self._loss(logits, target, self.ops)
-                losses.append(loss)
-                grads[name] = self._gradient(name, n, d)
-            elif self.options.head == "stored":
-                kept[name] = n
-            total = self._add(total, logits)
-            del logits, n
-        if not self._apart:
-            assert total is not None
-            loss, d = self._loss(total, target, self.ops)
-            losses.append(loss)
-            again = activities() if self.options.head == "recomputed" else iter(kept.items())
-            for name, n in again:
-                grads[name] = self._gradient(name, n, d)
-        mean = sum(losses[1:], losses[0]) / len(losses)
-        sound(mean)
-        self.optimizer.step(self.weights, grads, self.state, self.ops, gain)
-        return self._finish(total), mean
+@register("readout", "linear")
+@dataclass(frozen=True)
+class LinearReadout:
+    """A softmax on the normalised activities of blocks that know nothing of it, trained beside them: one pass.
 
-    def upstream(self, activities: dict[str, Array], target: Array) -> dict[str, Array]:
-        """The gradient of the head's mean loss with respect to what the counted blocks pass on, in its shape.
+    All options as in Readout.
+    """
 
-        No update of forward-forward uses it: it is what backprop would send back from this head.
-        """
-        logits = {
-            name: self.ops.affine(n.reshape(len(n), len(self.weights[name])), self.weights[name], None)
-            for name, n in activities.items()
-            if name in self.blocks
-        }
-        if self._apart:
-            errors = {name: self._loss(o, target, self.ops)[1] / len(logits) for name, o in logits.items()}
-        else:
-            parts = list(logits.values())
-            error = self._loss(sum(parts[1:], parts[0]), target, self.ops)[1]
-            errors = dict.fromkeys(logits, error)
-        return {name: (d @ self.weights[name].T).reshape(activities[name].shape) for name, d in errors.items()}
+    head: Literal["stored", "recomputed", "per_block"] = "stored"
+    blocks: Blocks = "all"
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 0.003
 
-    def softmax(self, scores: Array) -> Array:
-        """Softmax over the last axis."""
-        return self._loss.probabilities(scores, self.ops)
+    def __post_init__(self) -> None:
+        check(self)
+        SGD(self.learning_rate, self.momentum, self.momentum, self.weight_decay)
 
-    def activities(self, images: Array, ctx: Ctx) -> Iterator[tuple[str, Array]]:
-        """The counted blocks' normalised activities (N, width), by name and in order, in a forward pass."""
-        for block, _, n in self.network.walk(images, ctx):
-            if block.name in self.blocks:
-                yield block.name, n.reshape(len(n), prod(block.shape))
-
-    @property
-    def _apart(self) -> bool:
-        return self.options.head == "per_block"
-
-    def _add(self, total: Array | None, logits: Array) -> Array:
-        """Logits are summed over blocks; probabilities are, where every block has its own softmax."""
-        own = self.softmax(logits) if self._apart else logits
-        if total is None:
-            return own
-        total += own
-        return total
-
-    def _finish(self, total: Array | None) -> Array:
-        assert total is not None
-        return total / len(self.blocks) if self._apart else self.softmax(total)
-
-    def _gradient(self, name: str, n: Array, d: Array) -> Array:
-        return self.ops.affine_backward(n, self.weights[name], d, bias=False, need_dx=False)[1]
+    def counted(self, network: Network) -> list[Block]:
+        """The blocks that are read. Raises UsageError where one does not exist."""
+        return counted(self.blocks, network)
