@@ -23,7 +23,7 @@ endif
 endif
 endif
 
-.PHONY: help setup run test test-lowest lint format report readme constraints clean distclean
+.PHONY: help setup run test test-long test-lowest lint format report readme constraints clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,12 @@ run: $(READY) ## the main job: both trainers on MNIST, three seeds each, then th
 
 test: $(READY) ## all tests, two at a time (ARGS='tests/layers -k dense' chooses)
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 $(ARGS)
+
+test-long: $(READY) ## every fault, kill and corruption instead of a sample, and the table in reports/reliability
+	rm -rf build/reliability
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 LAB_TEST_LONG=1 LAB_RELIABILITY_RESULTS=build/reliability \
+		$(PY) -m pytest -n 2 tests/reliability $(ARGS)
+	$(PY) tools/reliability.py build/reliability reports/reliability
 
 test-lowest: $(READY) ## all tests with the oldest packages that pyproject.toml allows, in .venv-lowest
 	$(PY) $(PIP) install --quiet uv
