@@ -271,7 +271,8 @@ class ForwardForwardTrainer(LocalTrainer):
 
         A step's floating-point operations: every row forward, and weight gradients of positive and negative rows; the
         blocks' inputs need no gradient. An answer by goodness is a forward pass for each label. Blocks that read the
-        input see the image once for all labels, where they can (lab.backend.labelled); late beliefs are of others.
+        input see the image once for all labels, where they can (lab.backend.labelled), and their weights its gradient
+        once a pass; late beliefs are of other images.
         """
         self._check_built()
         network = self.network
@@ -279,7 +280,8 @@ class ForwardForwardTrainer(LocalTrainer):
         shared = sum(block.flops() for block in network.input_readers()) if network.shares_images else 0
         head = 2 * sum(int(v.size) for v in self._head.weights.values())
         neutral = {"none": 0, "recomputed": 2}.get(self.readout.head, 1)
-        per_sample = (forward - shared) * (2 + neutral + 2) + (3 if self.belief_delay else 2) * shared + 2 * head
+        once = (2 if self.belief_delay else 1) + (1 if self.passes == "joint" else 2)
+        per_sample = (forward - shared) * (2 + neutral + 2) + once * shared + 2 * head
         by_goodness = self.n_outputs * (forward - shared) + shared
         return {
             "rows_per_sample": 2 + neutral,
