@@ -1,4 +1,4 @@
-"""`python -m lab.bench [speed | layers | scaling | memory | report]`, also as `lab bench ...`."""
+"""`python -m lab.bench [speed | layers | scaling | parallel | memory | report]`, also as `lab bench ...`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 
 from lab.errors import LabError, UsageError
 
-COMMANDS = ("speed", "layers", "scaling", "memory", "report")
+COMMANDS = ("speed", "layers", "scaling", "parallel", "memory", "report")
 _USUAL = "4x2000,3x1000"
 _TINY = ("lab", "torch", "torch-plain", "torch-fused", "gemm-numpy")  # what needs no compiling
 _OUT = {
     "speed": Path("reports/speed"),
     "layers": Path("reports/speed"),
     "scaling": Path("reports/speed"),
+    "parallel": Path("reports/speed"),
     "memory": Path("reports/memory"),
 }
 
@@ -31,7 +32,8 @@ def main(argv: list[str] | None = None) -> int:
             from lab.registry import unknown
 
             raise UsageError(unknown("bench command", word, COMMANDS))
-        commands = {"speed": _speed, "layers": _layers, "scaling": _scaling, "memory": _memory, "report": _report}
+        commands = {"speed": _speed, "layers": _layers, "scaling": _scaling, "parallel": _parallel, "memory": _memory,
+                    "report": _report}  # fmt: skip
         return commands[word](arguments)
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -139,6 +141,33 @@ def _scaling(arguments: list[str]) -> int:
         plan = Plan(2, 64, (1, 2), (32, 64), (200, 400), threads=asked.threads, steps=2, warm_up=1, repeats=1)
     result = grow(plan, _tell)
     print("\n".join([*machine_lines(result), "", scaling_table(result).text()]))
+    return _saved(result, asked.out)
+
+
+def _parallel(arguments: list[str]) -> int:
+    from lab.bench.parallel import Plan, race, usual
+    from lab.bench.tables import case_title, machine_lines, parallel_table, prediction_table
+    from lab.measure.environment import usable_cores
+
+    plan = Plan()
+    parser = _parser("parallel", "One process and several: layer-parallel forward-forward, parallel backpropagation.")
+    parser.add_argument("--sizes", type=_sizes, default=_sizes(_USUAL), help=f"depth x width, ... ({_USUAL})")
+    parser.add_argument("--threads", type=int, default=usable_cores(), help="threads of each way in all (all cores)")
+    parser.add_argument("--batch", type=int, default=100, help="images a step (100)")
+    parser.add_argument("--steps", type=int, default=plan.steps, help="measured steps of a turn (8)")
+    parser.add_argument("--rounds", type=int, default=plan.rounds, help="turns of each way (3)")
+    asked = parser.parse_args(arguments)
+    if min(asked.threads, asked.steps, asked.rounds) < 1:
+        raise UsageError("threads, steps and rounds must be at least 1")
+    works = usual(asked.sizes, asked.batch, asked.threads)
+    plan = Plan(asked.steps, plan.warm_up, asked.rounds)
+    if asked.quick:
+        works, plan = usual([(2, 32)], 20, asked.threads, rows=400), Plan(2, 8, 1, (2,), (2, 4))
+    result = race(works, plan, _tell)
+    print("\n".join(machine_lines(result)))
+    for case in result["cases"]:
+        print(f"\n{case_title(case)}\n{parallel_table(case).text()}")
+    print(f"\n{prediction_table(result).text()}")
     return _saved(result, asked.out)
 
 

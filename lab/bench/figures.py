@@ -16,10 +16,10 @@ from lab.bench.tables import AXIS_UNITS, FAMILY_NAMES, mib
 from lab.report.figure import Figure
 from lab.report.lines_panel import AXIS, log_ticks
 from lab.report.numbers import plain, significant
-from lab.report.panel import SUBTITLE, TITLE, Key, Panel, axes_in, finish, key_panel, put_titles
+from lab.report.panel import SUBTITLE, TITLE, Key, Panel, axes_in, finish, key_panel, put_titles, round_ticks
 from lab.report.rows_panel import Row, rows_panel
 from lab.report.statistics import Interval
-from lab.report.style import MEMORY_COLOURS, MUTED, series_style, styled
+from lab.report.style import MEMORY_COLOURS, MUTED, WIDTH, series_style, styled
 
 Styles = Mapping[str, tuple[str, str]]
 
@@ -94,21 +94,23 @@ def scaling_figure(result: dict[str, Any]) -> Figure:
     with styled():
         for axis in dict.fromkeys(p["axis"] for p in points):
             scale, unit = (1.0, "seconds") if axis == "samples" else (1e3, "milliseconds")
+            size, label = (1e6, "million parameters") if axis == "parameters" else (1, axis)
             marks, lines = [], []
             for point in points:
                 if point["axis"] == axis:
                     found = {key: scale * point["seconds"][key] for key in ("median", "low", "high")}
-                    marks.append({"series": FAMILY_NAMES[point["family"]], "x": point["x"], **found})
+                    marks.append({"series": FAMILY_NAMES[point["family"]], "x": point["x"] / size, **found})
             for family in families:
                 here = [m["x"] for m in marks if m["series"] == FAMILY_NAMES[family]]
                 if (family, axis) in fits:
                     fit = fits[family, axis]
-                    lines += [{"series": FAMILY_NAMES[family], "x": x, "y": scale * (fit["at_zero"] + fit["slope"] * x)}
-                              for x in (min(here), max(here))]  # fmt: skip
+                    for x in (min(here), max(here)):
+                        y = scale * (fit["at_zero"] + fit["slope"] * size * x)
+                        lines.append({"series": FAMILY_NAMES[family], "x": x, "y": y})
             said = "; ".join(
                 f"{FAMILY_NAMES[fit['family']]} R\u00b2 {fit['r2']:.3f}" for fit in fits.values() if fit["axis"] == axis
             )
-            panels.append(_trend(f"scaling-{axis}", f"{unit} of {AXIS_UNITS[axis]}", f"against {axis}", axis,
+            panels.append(_trend(f"scaling-{axis}", f"{unit} of {AXIS_UNITS[axis]}", f"against {axis}", label,
                                  pd.DataFrame(marks), pd.DataFrame(lines), styles, said, log=False))  # fmt: skip
         legend = key_panel("scaling-key", [Key(name, *style) for name, style in styles.items()])
     caption = (
@@ -116,6 +118,35 @@ def scaling_figure(result: dict[str, Any]) -> Figure:
         f"least squares. Where it is not the axis, the network is {result['plan']['base']}."
     )
     return Figure("scaling", "How the time grows", caption, tuple(panels), legend)
+
+
+def parallel_figure(result: dict[str, Any]) -> Figure:
+    """One panel a method with measured speed-ups, and one of the model's against the number of devices."""
+    groups: dict[str, dict[str, list[Row]]] = {}
+    for case in result["cases"]:
+        rows = []
+        for subject in case["subjects"]:
+            gain = subject["speed_up"]
+            if gain:
+                middle = significant(gain["median"])
+                colour = MUTED if subject["name"].startswith("serial") else series_style(0)[0]
+                interval = Interval(gain["n"], gain["median"], gain["low"], gain["high"])
+                rows.append(Row(subject["label"], middle, middle, colour, interval=interval))
+        if rows:
+            groups.setdefault(FAMILY_NAMES[case["work"]["family"]], {})[case["label"]] = rows
+    if not groups:
+        return Figure("parallel", "One process and several", "", missing="No way could be measured.")
+    with styled():
+        panels = [
+            rows_panel(f"parallel-{i}", family, "speed-up over one process with one thread (higher is better)", cases,
+                       f"{family}: " + "; ".join(f"{n}: {_said(rows)}" for n, rows in cases.items()), from_zero=True)
+            for i, (family, cases) in enumerate(groups.items())
+        ]  # fmt: skip
+    caption = (
+        "Bars are medians over pairs of turns, strokes their range. Grey bars are one process with all threads, which "
+        "share each matrix product; the others are two processes with one thread each."
+    )
+    return Figure("parallel", "One process and several", caption, tuple(panels))
 
 
 def memory_figure(result: dict[str, Any]) -> Figure:
@@ -200,6 +231,12 @@ def _trend(
     else:
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
-        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], integer=True))
+        ticks = round_ticks(0, axes.get_xlim()[1], WIDTH - 44 - 14, 14)
+        axes.xaxis.set_major_locator(FixedLocator(_whole(ticks) if label == "depth" else ticks))
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     return finish(canvas, prefix, f"{title}, {subtitle}: {said}.")
+
+
+def _whole(ticks: Sequence[float]) -> list[float]:
+    """Those that are whole numbers: there is no half layer."""
+    return [tick for tick in ticks if tick == round(tick)]

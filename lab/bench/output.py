@@ -9,12 +9,13 @@ from typing import Any
 
 from lab.bench import tables
 from lab.bench.memory import AXES
+from lab.bench.parallel_model import MICRO_BATCHES, PUBLISHED
 from lab.errors import DataError, UsageError
 from lab.record import storage
 from lab.report.numbers import fixed
 from lab.report.text import counted, markdown
 
-KINDS = ("speed", "layers", "scaling", "memory")
+KINDS = ("speed", "layers", "scaling", "parallel", "memory")
 SCHEMA = 1
 
 
@@ -36,6 +37,7 @@ def render(folder: Path) -> Path:
         "speed": figures.speed_figure,
         "layers": figures.layers_figure,
         "scaling": figures.scaling_figure,
+        "parallel": figures.parallel_figure,
         "memory": figures.memory_figure,
     }
     parts = []
@@ -126,6 +128,39 @@ def _scaling(result: dict[str, Any]) -> str:
     ])  # fmt: skip
 
 
+def _parallel(result: dict[str, Any]) -> str:
+    plan = result["plan"]
+    failed = [f"Not measured: {s['label']}, since {s['reason'] or 'it gave no time'}."
+              for case in result["cases"] for s in case["subjects"] if s["status"] != "ok"]  # fmt: skip
+    lines = [
+        "One process and several",
+        *map(markdown, tables.machine_lines(result)),
+        "FIGURE",
+        f"Turns of {plan['steps']} steps, after {plan['warm_up']} that are not counted, alternate between the ways, "
+        f"{counted(plan['rounds'], 'round')}; each way trains on equal rows in equal order from equal weights. "
+        "Layer-parallel forward-forward draws hard negatives from beliefs as many steps old as it has workers; "
+        "the parallel forms of backpropagation make the updates of one process up to rounding.",
+    ]
+    for case in result["cases"]:
+        lines += [f"## {markdown(tables.case_title(case))}", tables.parallel_table(case).markdown().strip()]
+    if result["predictions"]:
+        lines += ["## What more devices would give", tables.prediction_table(result).markdown().strip(), _model()]
+    return "\n\n".join([*lines, *map(markdown, failed)])
+
+
+def _model() -> str:
+    published = "; ".join(
+        f"{gain} on {devices} devices for {what} ({where})" for gain, devices, what, where in PUBLISHED
+    )
+    return (
+        "Speed-ups over one process with one thread, from the measured times of single blocks, of whole steps and of a "
+        "copy into shared memory; `lab/bench/parallel_model.py` has formulas and assumptions. Each device is as fast "
+        "as one core alone and has its own memory, which is why two processes that share one may measure less. Devices "
+        f"beyond the number of blocks idle. A pipeline has {MICRO_BATCHES} micro-batches; that small ones multiply at "
+        f"a lower rate is not in the model. Published for other networks: {published}."
+    )
+
+
 def _memory(result: dict[str, Any]) -> str:
     largest = {axis: max(point[axis] for point in result["points"]) for axis in AXES}
     worst = result["largest_deviation"]
@@ -150,5 +185,6 @@ _SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "speed": _speed,
     "layers": _layers,
     "scaling": _scaling,
+    "parallel": _parallel,
     "memory": _memory,
 }

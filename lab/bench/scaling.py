@@ -17,6 +17,7 @@ from lab import __version__
 from lab.bench.side import Side
 from lab.bench.spread import Spread, exponent, line
 from lab.bench.work import FAMILIES, SUBJECTS, Work
+from lab.measure.others import Others
 
 _SETTLE = 0.25  # seconds between processes
 
@@ -67,7 +68,7 @@ def points(plan: Plan) -> list[Point]:
 
 def grow(plan: Plan, tell: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
     """All points; returns what scaling.json holds: seconds of an epoch for samples, of a step for the other axes."""
-    started = datetime.now(UTC)
+    started, others = datetime.now(UTC), Others()
     wanted = points(plan)
     seconds: list[list[float]] = [[] for _ in wanted]
     facts: list[dict[str, Any]] = [{} for _ in wanted]
@@ -106,7 +107,7 @@ def grow(plan: Plan, tell: Callable[[str], None] = lambda text: None) -> dict[st
         "kind": "scaling",
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine,
+        "machine": {**machine, "others": others.cores()} if machine else {},
         "versions": {"lab": __version__},
         "plan": {"base": f"mlp {plan.depth}x{plan.width}", "batch": plan.batch, "steps": plan.steps,
                  "warm_up": plan.warm_up, "repeats": plan.repeats},

@@ -116,6 +116,38 @@ def scaling_table(result: dict[str, Any]) -> Table:
     return Table(("", "slope", "at zero", "R\u00b2", "exponent"), rows)
 
 
+def parallel_table(case: dict[str, Any]) -> Table:
+    """A case of one process against several, one row a way."""
+    rate = case["work"]["batch_size"]
+    rows = [
+        [s["label"], spread(s["step_seconds"], 1e3), significant(rate / s["step_seconds"]["median"]),
+         spread(s["speed_up"])]
+        for s in case["subjects"] if s["status"] == "ok"
+    ]  # fmt: skip
+    return Table(("way", "step, ms", "samples/s", "speed-up over one thread"), rows)
+
+
+def prediction_table(result: dict[str, Any]) -> Table:
+    """Speed-ups by the model, a column for each number of devices; beside it what was measured with two."""
+    counts = sorted({p["devices"] for p in result["predictions"]})
+    names = {"layer-parallel": "forward_forward", "pipeline": "backprop", "data-parallel": "backprop"}
+    rows, found = [], {(p["width"], p["depth"], p["method"], p["devices"]): p for p in result["predictions"]}
+    for width, depth, method in dict.fromkeys(key[:3] for key in found):
+        gains = [fixed(found[width, depth, method, count]["speed_up"], 2) for count in counts]
+        here = _measured(result, names[method], f"mlp {depth}x{width}", "staged-4" if method == "pipeline" else method)
+        rows.append([f"{FAMILY_NAMES[names[method]]}, {method}, {depth}x{width}", *gains, here])
+    return Table(("by the model", *(f"{count} devices" for count in counts), "measured, 2"), rows)
+
+
+def _measured(result: dict[str, Any], family: str, label: str, name: str) -> str:
+    for case in result["cases"]:
+        for subject in case["subjects"]:
+            wanted = (case["work"]["family"], case["label"], subject["name"]) == (family, label, name)
+            if wanted and subject["speed_up"]:
+                return fixed(subject["speed_up"]["median"], 2)
+    return ""
+
+
 def memory_table(result: dict[str, Any], largest: dict[str, int]) -> Table:
     """What the step of each variant holds at the largest sizes, in MiB: counted, and by the model."""
     kinds = ("weights", "gradients", "optimizer", "activations", "readout", "workspace", "data", "peak")
@@ -150,6 +182,10 @@ def machine_lines(result: dict[str, Any]) -> list[str]:
         f"{machine['platform']}; Python {machine['python']}, {listed(packages)}; BLAS {machine['blas']}; "
         f"kernels {machine['kernels']}."
     ]
+    others = machine.get("others")
+    if others is not None:
+        found.append(_alone(others, machine["cores"]))
+        return found
     load = machine["load_average"]
     load = load[0] if isinstance(load, list) else load
     if load is not None and load > machine["cores"] / 4 and result["kind"] != "memory":
@@ -158,3 +194,13 @@ def machine_lines(result: dict[str, Any]) -> list[str]:
             "times say little; measure again when it is quiet."
         )
     return found
+
+
+def _alone(others: float, cores: int) -> str:
+    """What other processes used of the cores meanwhile, and what that means."""
+    if others > cores / 20:
+        return (
+            f"Other processes kept {significant(others)} of {cores} cores busy meanwhile, and the times say little; "
+            "measure again when it is quiet."
+        )
+    return f"Other processes kept {significant(others)} of {cores} cores busy meanwhile."
