@@ -9,10 +9,11 @@ training up to the order of summation.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from lab.backend import Array
+from lab.backend import Array, Product
 from lab.bench.shared_backprop import Parts, SharedBackprop, parts, rate
 from lab.bench.work import Work
 from lab.errors import UsageError
@@ -65,12 +66,13 @@ class StagedBackprop(SharedBackprop):
         state = {unit: optimizer.start(params[unit], trainer.ops) for unit in units}
         behind, before = network.blocks[blocks.stop - 1].name, network.blocks[blocks.start - 1].name
         factor = rate(trainer)
+        grads = {unit: {key: trainer.ops.zeros(p.shape, kind="gradients") for key, p in own.items()}
+                 for unit, own in params.items()}  # fmt: skip
         with trainer._limited():
             for batch in parts(trainer, self.rows, self.micro_batches):
-                grads: dict[str, dict[str, Array]] = {unit: {} for unit in units}
-                deliver = partial(_add, grads)
                 kept: list[Any] = []
                 for i in range(self.micro_batches):
+                    deliver = partial(self._add, grads, i == 0)
                     values, held = self._entered(k, batch, i, down)
                     ctx = held.pop("ctx")
                     caches = run_blocks(network, blocks, values, ctx)
@@ -83,7 +85,8 @@ class StagedBackprop(SharedBackprop):
                     else:
                         down[k].send({}, {behind: values.pop(behind)})
                         kept.append((caches, ctx))
-                for caches, ctx in kept:
+                for i, (caches, ctx) in enumerate(kept):
+                    deliver = partial(self._add, grads, i == 0)
                     _, arrays = up[k].receive()
                     waiting = {behind: arrays[behind]}
                     back_through(network, blocks, caches, waiting, ctx, deliver, {})
@@ -105,7 +108,7 @@ class StagedBackprop(SharedBackprop):
     def _entered(self, k: int, batch: Parts, i: int, down: list[Ring]) -> tuple[dict[str, Array], dict[str, Any]]:
         """What stage k reads of micro-batch i, and what belongs to it; the last stage needs the targets alone."""
         images, target, ctx = batch[i]
-        network = self.trainer.network
+        network, ctx = self.trainer.network, replace(ctx, unwritten=self.trainer.ops.adds_products)
         if k == 0:
             return {"input": network.enter(images, ctx)}, {"ctx": ctx, "target": target}
         _, arrays = down[k - 1].receive()
@@ -123,10 +126,12 @@ class StagedBackprop(SharedBackprop):
         assert dx is not None
         return {trainer.network.last: dx}
 
-
-def _add(found: dict[str, dict[str, Array]], unit: str, grads: Grads) -> None:
-    for key, g in grads.items():
-        if key in found[unit]:
-            found[unit][key] += g
-        else:
-            found[unit][key] = g
+    def _add(self, sums: dict[str, dict[str, Array]], first: bool, unit: str, grads: Grads) -> None:
+        """Add a micro-batch's gradients to the sums, or begin them anew; products go straight into the sum."""
+        for key, g in grads.items():
+            if isinstance(g, Product):
+                g.add_to(sums[unit][key], 0.0 if first else 1.0, 1.0, self.trainer.ops)
+            elif first:
+                sums[unit][key][...] = g
+            else:
+                sums[unit][key] += g
