@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import lab
 
 ROOT = Path(lab.__file__).parent
@@ -64,9 +66,9 @@ def test_layers_keep_no_arrays_of_a_pass() -> None:
 
 def loaded_by(statement: str) -> set[str]:
     """The modules that a fresh interpreter has loaded after `statement`."""
-    code = f"import sys; {statement}; print(*sorted(sys.modules))"
+    code = f"{statement}\nimport sys; print(*sorted(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
-    return set(run.stdout.split())
+    return set(run.stdout.splitlines()[-1].split())
 
 
 def test_import_lab_loads_no_heavy_package() -> None:
@@ -74,6 +76,24 @@ def test_import_lab_loads_no_heavy_package() -> None:
     assert not heavy & loaded_by("import lab")
     light = loaded_by("import lab; lab.ForwardForwardTrainer(lab.mlp())")
     assert not {"cupy", "numba", "matplotlib", "pandas", "sklearn", "hydra", "torch"} & light
+
+
+# What a command may load before it does its work: a count of packages says more than a time on one machine.
+_SLOW = {"numpy", "pandas", "matplotlib", "seaborn", "scipy", "sklearn", "cupy", "numba", "torch", "jinja2", "requests"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "lacking"),
+    [
+        ("import lab.app", _SLOW | {"hydra", "omegaconf"}),
+        ("import lab.sweep.worker", _SLOW | {"hydra", "omegaconf"}),
+        ("import lab.bench.__main__", _SLOW | {"hydra", "omegaconf"}),
+        ("import lab.sweep.worker, lab.config, lab.run", _SLOW - {"numpy"} | {"hydra", "omegaconf"}),
+        ("import lab.app, contextlib\ntry: lab.app.main(['--help'])\nexcept SystemExit: pass", _SLOW),
+    ],
+)
+def test_a_command_loads_nothing_before_it_needs_it(statement: str, lacking: set[str]) -> None:
+    assert not lacking & loaded_by(statement)
 
 
 def test_public_names_are_there() -> None:
