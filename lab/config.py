@@ -49,6 +49,7 @@ _TOP = {
     "allow_env_change": Option("allow_env_change", bool, False),
     "rerun": Option("rerun", Literal["stale"] | None, None),
     "retries": Option("retries", int, 3),
+    "target": Option("target", float | None, None),
     "idle_watts": Option("idle_watts", float | None, None),
     "idle_seconds": Option("idle_seconds", float, 0.0),
     "diagnose": Option("diagnose", list[Diagnostic], []),
@@ -65,7 +66,7 @@ class RunConfig:
     stop are None where training images are left as they are, and where all epochs are trained.
     What says where and how, and does not change a result: runs, name, progress, timeout (seconds), allow_env_change
     (go on from a checkpoint of another build), rerun ("stale": make runs of another code version anew), retries,
-    idle_watts and idle_seconds (see lab.measure.energy).
+    target (see lab.measure.rates), idle_watts and idle_seconds (see lab.measure.energy).
     """
 
     seed: int
@@ -86,6 +87,7 @@ class RunConfig:
     allow_env_change: bool = False
     rerun: Literal["stale"] | None = None
     retries: int = 3
+    target: float | None = None
     idle_watts: float | None = None
     idle_seconds: float = 0.0
     diagnose: tuple[str, ...] = ()
@@ -139,6 +141,8 @@ def parse(raw: Mapping[str, Any]) -> RunConfig:
         raise UsageError(f"timeout={found['timeout']:g} is no time; give seconds above 0, or null for none")
     if not 0 <= found["retries"] <= 3:
         raise UsageError(f"retries={found['retries']} is out of range; give 0 to 3 tries more for a killed run")
+    if found["target"] is not None and not 0 < found["target"] <= 1:
+        raise UsageError(f"target={found['target']:g} is no fraction; write 97 % as target=0.97")
     if (found["idle_watts"] or 0.0) < 0 or not 0 <= found["idle_seconds"] <= 600:
         raise UsageError(
             f"idle_watts={found['idle_watts']} idle_seconds={found['idle_seconds']:g} measure nothing; give watts "

@@ -24,6 +24,7 @@ from lab.measure.clock import Stopwatch
 from lab.measure.energy import EnergyMeter
 from lab.measure.environment import environment
 from lab.measure.memory import process_peak
+from lab.measure.rates import rates, to_target
 from lab.record.keeper import Keeper
 from lab.record.record import RunRecord, run_id
 
@@ -101,7 +102,7 @@ def run(
     watch.add("train", trainer.progress.seconds)  # of an epoch that did not end
     record.history = [epoch.as_dict()["result"] for epoch in trainer.progress.history]
     record.memory = trainer.memory()
-    record.measured = _measured(config, trainer, watch, meter, started, notes)
+    record.measured = _measured(config, trainer, record.cost, watch, meter, started, notes)
     return record
 
 
@@ -191,11 +192,16 @@ def _environment(config: RunConfig, trainer: Trainer) -> dict[str, Any]:
 
 
 def _measured(
-    config: RunConfig, trainer: Trainer, watch: Stopwatch, meter: EnergyMeter, started: datetime, notes: list[str]
+    config: RunConfig,
+    trainer: Trainer,
+    cost: Mapping[str, Any],
+    watch: Stopwatch,
+    meter: EnergyMeter,
+    started: datetime,
+    notes: list[str],
 ) -> dict[str, Any]:
-    epochs = [epoch.as_dict()["measured"] for epoch in trainer.progress.history]
-    rates = sorted(epoch["samples_per_second"] for epoch in epochs)
-    middle = len(rates) // 2
+    history = [asdict(epoch) for epoch in trainer.progress.history]
+    flops = cost["flops_per_step"] / trainer.batch_size if "flops_per_step" in cost else None
     peak, peak_missing = process_peak()
     energy = meter.stop()
     resumed = any(note.startswith("resumed") for note in notes)
@@ -210,8 +216,9 @@ def _measured(
         energy["energy_missing"] = unknown
     return {
         "seconds": watch.seconds(),
-        "epochs": epochs,
-        "samples_per_second": (rates[middle] + rates[~middle]) / 2 if rates else None,
+        "epochs": [epoch.as_dict()["measured"] for epoch in trainer.progress.history],
+        **rates(history, flops),
+        "to_target": to_target(config.target, history),
         "process_peak_bytes": peak,
         "process_peak_missing": peak_missing,
         **energy,

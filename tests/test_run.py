@@ -44,7 +44,20 @@ def test_the_same_run_twice_is_the_same_record(rows: Path, tmp_path: Path, train
     seconds = first.measured["seconds"]
     assert seconds["total"] == pytest.approx(sum(seconds[part] for part in (*_PARTS, "other")))
     assert seconds["train"] == pytest.approx(sum(epoch["train_seconds"] for epoch in first.measured["epochs"]))
+    assert first.measured["to_target"] is None and first.measured["steps_per_second"] > 0
+    per_sample = first.cost["flops_per_step"] / config.trainer["batch_size"]
+    assert first.measured["flops_per_second"] == pytest.approx(per_sample * first.measured["samples_per_second"])
     assert run(parse(values(tmp_path, trainer__name=trainer, seed=1))).history != first.history
+
+
+def test_a_target_changes_the_record_and_not_the_run(rows: Path, tmp_path: Path) -> None:
+    plain, aimed = run(parse(values(tmp_path))), run(parse(values(tmp_path, target=0.01)))
+    assert aimed.run_id == plain.run_id and aimed.history == plain.history
+    found = aimed.measured["to_target"]
+    assert (found["target"], found["epochs"]) == (0.01, 1)
+    assert found["seconds"] == aimed.measured["epochs"][0]["train_seconds"]
+    with pytest.raises(UsageError, match="write 97 % as"):
+        parse(values(tmp_path, target=97.0))
 
 
 @pytest.mark.parametrize("trainer", ["backprop", "forward_forward", "feedback_alignment"])

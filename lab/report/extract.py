@@ -12,8 +12,10 @@ from lab.report.read import items, number, walk, words
 from lab.report.text import visible
 
 LAST_EPOCH = 1e9
-SPEEDS = ("samples_per_second", "data_seconds", "train_seconds", "evaluate_seconds", "write_seconds", "other_seconds",
-          "total_seconds", "energy_joules", "energy_net", "energy_gpu")  # fmt: skip
+SPEEDS = (
+    "samples_per_second", "steps_per_second", "flops_per_second", "target_seconds", "data_seconds", "train_seconds",
+    "evaluate_seconds", "write_seconds", "other_seconds", "total_seconds", "energy_joules", "energy_net", "energy_gpu",
+)  # fmt: skip
 KEYS = ["run_id", "data", "network", "trainer", "series", "seed", "counted"]
 ENVIRONMENT = ["device", "cpu", "cores", "threads", "kernels", "blas", "numpy", "python", "platform"]
 COLUMNS = {

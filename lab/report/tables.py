@@ -91,6 +91,10 @@ def summary(records: Records) -> Table:
     ]  # fmt: skip
     runs = records.counted
     columns: list[tuple[Column, Build]] = [(Column("seeds", True), lambda g: _count(len(g)))]
+    if runs["target"].notna().any():
+        columns.append((Column("target", True), _mean(METRICS["target"], spread=False)))
+        reached = [METRICS[key] for key in ("target_seconds", "target_epochs")]
+        columns += [(Column(metric.label, True, metric.symbol), _reached(metric)) for metric in reached]
     for key in shown:
         if runs[key].notna().any():
             label = METRICS[key].label.removeprefix("memory of ")
@@ -205,6 +209,19 @@ def _grouped(key: str, title: str, caption: str, frame: pd.DataFrame, columns: l
 def _mean(metric: Metric, *, spread: bool = True) -> Build:
     def build(group: pd.DataFrame) -> Cell:
         return _show(group[metric.key], metric, spread=spread)
+
+    return build
+
+
+def _reached(metric: Metric) -> Build:
+    """The mean where every run reached its target: a mean over those that did would flatter those that seldom do."""
+
+    def build(group: pd.DataFrame) -> Cell:
+        asked = group[group["target"].notna()]
+        came = asked[asked["target_epochs"].notna()]
+        if len(came) == len(asked):
+            return _show(asked[metric.key], metric)
+        return Cell(f"reached by {len(came)} of {len(asked)}" if len(came) else "not reached", math.inf)
 
     return build
 

@@ -111,3 +111,16 @@ def test_the_terminal_counts_wide_letters(tmp_path: Path) -> None:
 
 def test_no_run_at_all_is_said(tmp_path: Path) -> None:
     assert summary_text(load_records(tmp_path).runs) == "0 runs found"
+
+
+def test_a_target_that_one_seed_missed_has_no_mean(tmp_path: Path) -> None:
+    for seed, seconds in enumerate((10.0, 20.0, None)):
+        for trainer in ("backprop", "forward_forward"):
+            record = make_record(trainer, seed=seed)
+            reached = 12.0 if trainer == "backprop" else seconds
+            record["measured"]["to_target"] = {"target": 0.97, "seconds": reached, "epochs": 3 if reached else None}
+            write_record(tmp_path, record)
+    table = summary(load_records(tmp_path))
+    headings = [c.heading for c in table.columns]
+    cells = {row[0].text: row[headings.index("training time to target, s")].text for row in table.rows}
+    assert cells == {"backprop": "12.0", "forward-forward": "reached by 2 of 3"}
