@@ -6,6 +6,8 @@ import inspect
 import re
 from typing import Any
 
+from lab.backend import Backend
+
 _BACKWARD = re.compile(r"(?:^|(?<=[.;] )|(?<=\n))(?=Backward\b|dx = |backward is )")
 _ENDS = re.compile(r"\n\n|\. (?=[A-Z`])|\.$|\.\n")
 
@@ -38,6 +40,15 @@ def whole_formula(part: Any) -> str:
     if set_off:
         return "\n".join(line.strip() for line in set_off[0].splitlines())
     return paragraphs[0].rstrip(".")
+
+
+def update_formula(optimizer: Any) -> str:
+    """How an optimizer changes a weight w: by its own words, or those of the backend's step of its name."""
+    if "<-" in (found := whole_formula(optimizer)):
+        return found
+    step = getattr(Backend, f"{type(optimizer).__name__.lower()}_step", None)
+    told = " ".join((inspect.getdoc(step) or "").split()) if step is not None else ""
+    return re.split(r" \([A-Z]", told)[0] or found
 
 
 def _docstring(part: Any) -> str:

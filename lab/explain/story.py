@@ -88,6 +88,10 @@ def _column(trace: Trace) -> Column:
         f"Peak: {plain(trace.peak['peak'])} bytes, in {trace.peak['peak_at']}; of these {plain(steady[0])} for weights "
         f"and {plain(steady[1])} for the optimizer's state, which are there at every moment.",
     ]
+    if trace.trainer == "forward_forward":
+        facts.append(
+            "The first half of a block's rows carry their own label and are positive, the other half a wrong one."
+        )
     return Column(trace.trainer, _name(trace.trainer).capitalize(), facts, trace.moments, places)
 
 

@@ -42,7 +42,11 @@ def _memory(column: Column, told: Story, width: int) -> list[str]:
     lines = [f"{column.title}: bytes in memory after each part of the step ({letters})"]
     for moment in column.moments:
         row = f"  {moment.place:<18.18} {plain(moment.of(*CHANGING)):>7}  {_bar(moment, told.most):<{BAR}}  "
-        names = textwrap.wrap(" ".join(n.replace(" ", "\u00a0") for n in moment.alive), max(20, width - len(row)))
+        words = [name.replace(" ", "\u00a0") for name in (*moment.alive, *moment.gone)]
+        if moment.gone:
+            words.insert(len(moment.alive), "(gone:")
+            words[-1] += ")"
+        names = textwrap.wrap(" ".join(words), max(20, width - len(row)))
         lines += [f"{row}{names[0] if names else ''}".rstrip(), *(" " * len(row) + more for more in names[1:])]
     return [line.replace("\u00a0", " ") for line in lines]
 

@@ -39,11 +39,15 @@ class Event:
 
 @dataclass(frozen=True)
 class Moment:
-    """What is in memory when a place of the step has been left: bytes by kind, and the names of the arrays."""
+    """What is in memory when a place of the step has been left: bytes by kind, and the names of the arrays.
+
+    gone  the names of those that were there at the moment before and are not any more
+    """
 
     place: str
     bytes: dict[str, int]
     alive: tuple[str, ...]
+    gone: tuple[str, ...] = ()
 
     def of(self, *kinds: str) -> int:
         """The bytes of these kinds together."""

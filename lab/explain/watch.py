@@ -15,7 +15,7 @@ import numpy as np
 
 from lab.backend import Array, NumpyBackend
 from lab.backend.labelled import LabelledRows
-from lab.explain.formula import backward_formula, forward_formula, whole_formula
+from lab.explain.formula import backward_formula, forward_formula, update_formula, whole_formula
 from lab.explain.memory import Alive
 from lab.explain.names import Role, children, roles
 from lab.explain.stand import Stand, copy, kept_in, parts
@@ -151,16 +151,18 @@ class Watch:
         return found
 
     def _step(self, own: Any) -> Callable[..., Any]:
+        called = {id(p): role.parameter(key) for role in roles(self.trainer.network) if not children(role.layer)
+                  for key, p in role.layer.params.items()}  # fmt: skip
+
         def step(params: dict[str, Array], grads: dict[str, Array], state: Any, ops: Any, gain: float = 1.0) -> None:
-            place = self.ops.usage.place.split(" ")[0]
-            before = [Value(f"w: {key}", f"{place}.{key}", copy(p)) for key, p in params.items()]
-            reads = [
-                v for b, g in zip(before, grads.values(), strict=False) for v in (b, Value("g", "", self._written(g)))
-            ]
+            names = {key: called.get(id(p), "V" if p.ndim > 1 else key) for key, p in params.items()}
+            reads = []
+            for key, p in params.items():
+                reads += [Value("w", names[key], copy(p)), Value("g", f"d{names[key]}", self._written(grads[key]))]
             own.step(params, grads, state, ops, gain)
-            makes = tuple(Value(b.letter, b.name, copy(p)) for b, p in zip(before, params.values(), strict=True))
-            self._note(f"{type(own).__name__}, rate {own.learning_rate * gain:g}", "update", whole_formula(own),
-                       tuple(reads), makes, None)  # fmt: skip
+            makes = tuple(Value("w", names[key], copy(p)) for key, p in params.items())
+            title = f"{type(own).__name__}, rate {own.learning_rate * gain:g}"
+            self._note(title, "update", update_formula(own), tuple(reads), makes, None)
 
         return step
 
@@ -192,9 +194,11 @@ class Watch:
         usage = self.ops.usage
         with type(usage).during(usage, place, kind, every=every):
             yield
-        moment = Moment(self._shown.get(place, place), dict(usage.live), self._alive.names())
-        last = self.trace.moments[-1:]
-        if not last or (last[0].bytes, last[0].alive) != (moment.bytes, moment.alive):
+        before = self.trace.moments[-1] if self.trace.moments else Moment("", {}, ())
+        alive = self._alive.names()
+        gone = tuple(name for name in before.alive if name not in alive)
+        moment = Moment(self._shown.get(place, place), dict(usage.live), alive, gone)
+        if (before.bytes, before.alive) != (moment.bytes, moment.alive):
             self.trace.moments.append(moment)
 
     # -- notes ---------------------------------------------------------------------------------------------------

@@ -104,6 +104,8 @@ def test_a_block_is_freed_before_the_next_one_begins(found: Explanation) -> None
     assert "h1" in alive["block1 forward"] and {"dz1", "dW1"} <= alive["block1 backward"]  # dz1 in the place of h1
     assert {"h1", "dh1", "dz1", "dW1", "db1", "rows"}.isdisjoint(alive["block2 forward"])
     assert {"n1", "h2"} <= alive["block2 forward"]
+    gone = {m.place: m.gone for m in forward_forward.moments}
+    assert "h1" in gone["block1 backward"] and "dz1" in gone["block1 update"] and "dW1" in gone["block2 forward"]
     alive = {m.place: set(m.alive) for m in backprop.moments}
     assert {"h1", "h2", "o"} <= alive["head forward"]
     assert "h1" in alive["block2 backward"] and "h1" not in alive["block1 backward"]
@@ -183,6 +185,17 @@ def test_watching_changes_no_bit_and_no_byte_of_any_network(kind: Any, make: Any
         results.append(stepped(trainer, shape, watched))
     for name, value in results[0].items():
         assert np.array_equal(value, results[1][name]), name
+
+
+def test_weights_change_by_the_optimizers_formula(found: Explanation) -> None:
+    """Backprop's first step of Adam moves every weight that has a gradient by its rate, against the gradient's sign."""
+    updates = [e for e in found.traces[0].events if e.action == "update"]
+    assert len(updates) == 3 and all("w <- w - rate" in e.formula for e in updates)
+    for event in updates:
+        weights, grads = event.reads[::2], event.reads[1::2]
+        assert [g.name for g in grads] == [f"d{w.name}" for w in weights]
+        for before, g, after in zip(weights, grads, event.makes, strict=True):
+            np.testing.assert_allclose(after.array, before.array - 0.001 * np.sign(g.array), atol=1e-8)
 
 
 def test_every_layer_of_the_lab_says_its_formula() -> None:
