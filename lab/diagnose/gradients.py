@@ -9,7 +9,7 @@ g_l  is the gradient that the trainer hands its optimizer for the block: its ste
 t_l  is the gradient of the mean cross-entropy (or the trainer's own loss) of the readout that the network is trained
      with, through all blocks above l, on the same rows: the head's output for backprop and feedback alignment; for
      forward-forward the softmax head's, through the normalised activities of every block that it counts, on rows with
-     the neutral label
+     the neutral label; the same for self-contrastive learning, on each image beside itself
 
 both as means over batches of the trainer's own size, the same rows in each. Backprop's cosine is 1 by this definition.
 1 means that the block moves as backprop would have it, 0 that it does not care, -1 that it moves against it. A block
@@ -31,7 +31,7 @@ from lab.diagnose.rows import batches, presented
 from lab.layers import Ctx, Grads
 from lab.networks import Block
 from lab.optimizers import Optimizer, Schedule
-from lab.trainers import BackpropTrainer, ForwardForwardTrainer, Trainer
+from lab.trainers import BackpropTrainer, ContrastiveTrainer, ForwardForwardTrainer, Trainer
 from lab.trainers.backward import Deliver, back_through, backward, forward, run_blocks
 
 
@@ -68,7 +68,7 @@ def true_gradients(trainer: Trainer, split: Split) -> dict[str, Any] | None:
     """The gradient of the readout's loss for each block, likewise; None where the trainer has no readout to ask."""
     if isinstance(trainer, BackpropTrainer):
         through = partial(_through_head, trainer)
-    elif isinstance(trainer, ForwardForwardTrainer) and trainer.readout.head != "none":
+    elif isinstance(trainer, ForwardForwardTrainer | ContrastiveTrainer) and trainer.readout.head != "none":
         through = partial(_through_readout, trainer)
     else:
         return None
@@ -99,7 +99,9 @@ def _through_head(trainer: BackpropTrainer, images: Array, target: Array, ctx: C
     backward(trainer.network, tape, upstream, ctx, deliver, {})
 
 
-def _through_readout(trainer: ForwardForwardTrainer, images: Array, target: Array, ctx: Ctx, deliver: Deliver) -> None:
+def _through_readout(
+    trainer: ForwardForwardTrainer | ContrastiveTrainer, images: Array, target: Array, ctx: Ctx, deliver: Deliver
+) -> None:
     network, x = trainer.network, presented(trainer, images)
     ctx = network.context(x, ctx)
     values, activities, caches = {"input": network.enter(x, ctx)}, {}, []

@@ -88,7 +88,10 @@ def _config(trainer: str, rest: Sequence[str]) -> RunConfig:
     model = _composed([group, *rest])["model"]
     small = [f"model.{key}={value}" for key, value in SMALL.items() if key in model]
     small += [f"model.{key}={value}" for key, value in LISTED.items() if isinstance(model.get(key), list)]
-    return parse(_composed([group, *small, *GENERAL, *rest]))
+    try:
+        return parse(_composed([group, *small, *GENERAL, *rest]))
+    except UsageError:  # some cannot learn from one row alone
+        return parse(_composed([group, *small, *GENERAL, "trainer.batch_size=2", *rest]))
 
 
 def _composed(overrides: list[str]) -> dict[str, Any]:

@@ -13,7 +13,11 @@ from lab.report.text import counted, listed, visible
 
 # What changes within a step. Weights and the optimizer's state are there at every moment, and are not drawn.
 CHANGING = ("data", "readout", "activations", "gradients", "workspace")
-NAMES = {"forward_forward": "forward-forward"}
+NAMES = {
+    "forward_forward": "forward-forward",
+    "local": "local supervised learning",
+    "contrastive": "self-contrastive learning",
+}
 
 
 @dataclass(frozen=True)

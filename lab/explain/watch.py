@@ -21,7 +21,7 @@ from lab.explain.names import Role, children, roles
 from lab.explain.stand import Stand, copy, kept_in, parts
 from lab.explain.trace import Event, Moment, Trace, Value
 from lab.layers import Ctx, Layer
-from lab.objectives import Signal
+from lab.objectives import ClassObjective, PairObjective, Rows, Signal
 from lab.trainers import Trainer
 
 
@@ -123,7 +123,8 @@ class Watch:
             output = self._alive.call(h, "o")
             inner = output != "o"
             reads = [Value("h" if inner else "o", output, copy(h))]
-            reads += [Value("target", "target", copy(a)) for a in args if isinstance(a, np.ndarray)]
+            targets = [a.target if isinstance(a, Rows) else a for a in args]
+            reads += [Value("target", "target", copy(a)) for a in targets if isinstance(a, np.ndarray)]
             found = own(h, *args)
             makes: list[Value] = []
             if isinstance(found, Signal):
@@ -142,10 +143,13 @@ class Watch:
 
     def _evidence(self, own: Any, h: Array, args: Sequence[Any]) -> list[Value]:
         """What the objective looks at, and what it compares that with."""
-        state, ctx = args[-2:]
+        rows, state, ctx = args
+        aside = replace(ctx, ops=self._aside)
         found = []
-        if hasattr(own, "evidence"):
-            found.append(Value("g", "g", copy(own.evidence(h, state, replace(ctx, ops=self._aside)))))
+        if isinstance(own, PairObjective):
+            found.append(Value("g", "g", copy(own.evidence(h, state, aside))))
+        elif isinstance(own, ClassObjective):
+            found.append(Value("G", "G", copy(own.evidence(h, rows.n_classes, state, aside))))
         if hasattr(own, "threshold"):
             found.append(Value("theta", "theta", np.asarray(own.threshold(h[0].size))))
         return found

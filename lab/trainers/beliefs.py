@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from lab.backend import Array, Backend
 
 
@@ -10,8 +12,9 @@ class Beliefs:
 
     def __init__(self, delay: int, batch_size: int, n_outputs: int, ops: Backend) -> None:
         self.delay = delay
-        self.probabilities = ops.zeros((delay, batch_size, n_outputs), kind="readout")
-        self.losses = ops.zeros((delay,), kind="readout")
+        made = partial(ops.zeros, kind="readout") if delay else ops.xp.zeros  # where nothing waits, nothing is counted
+        self.probabilities = made((delay, batch_size, n_outputs))
+        self.losses = made((delay,))
 
     def arrays(self) -> dict[str, Array]:
         """What a checkpoint has to hold, by name."""

@@ -15,7 +15,15 @@ from lab.errors import UsageError
 from lab.networks import cnn, lstm, mlp
 from lab.objectives import Goodness
 from lab.optimizers import SGD
-from lab.trainers import BackpropTrainer, FeedbackAlignmentTrainer, ForwardForwardTrainer, LayerParallelTrainer, Readout
+from lab.trainers import (
+    BackpropTrainer,
+    ContrastiveTrainer,
+    FeedbackAlignmentTrainer,
+    ForwardForwardTrainer,
+    LayerParallelTrainer,
+    LocalSupervisedTrainer,
+    Readout,
+)
 from tests.layers.gradcheck import assert_close, numeric_gradient
 from tests.trainers.test_forward_forward import toy
 
@@ -169,6 +177,8 @@ def test_weight_norms_are_those_of_the_weights() -> None:
         (ForwardForwardTrainer, {}),
         (ForwardForwardTrainer, {"belief_delay": 2}),
         (LayerParallelTrainer, {"workers": 2}),
+        (ContrastiveTrainer, {}),
+        (LocalSupervisedTrainer, {}),
     ],
 )
 def test_training_goes_on_as_if_it_had_not_been_diagnosed(kind: Any, options: Any) -> None:
@@ -187,7 +197,9 @@ def test_training_goes_on_as_if_it_had_not_been_diagnosed(kind: Any, options: An
     for name, value in plain.state().items():
         assert np.array_equal(value, looked.state()[name]), name
     rows = {row["name"]: row for row in looked.progress.history[-1].blocks}
-    assert {"cosine", "probes", "dead_units", "weight_norms"} <= rows["block2"].keys()
+    assert {"probes", "dead_units", "weight_norms"} <= rows["block2"].keys()
+    assert ("cosine" in rows["block2"]) == (kind is not LocalSupervisedTrainer)  # its readout has no gradient
+    assert ("pairwise_errors" in rows["block2"]) == issubclass(kind, ForwardForwardTrainer)
 
 
 def test_wrong_requests_are_one_sentence() -> None:

@@ -132,6 +132,10 @@ OPTIONS = [
     ["trainer=backprop", "model=cnn"],
     ["trainer=forward_forward", "model=lstm"],
     ["trainer=feedback_alignment", "model.depth=3"],
+    ["trainer=local"],
+    ["trainer=local", "objective=cwcomp", "model=cnn"],
+    ["trainer=contrastive"],
+    ["trainer=forward_forward", "objective=symba"],
     ["trainer=feedback_alignment", "model=cnn", "trainer.caches=recomputed"],
 ]
 
