@@ -1,6 +1,6 @@
 """`python tools/reliability.py RESULTS OUT`: what the tests in tests/reliability tried and found, as a table.
 
-RESULTS is the folder that the tests write to where LAB_RELIABILITY_RESULTS names it: one JSON file for each that passed.
+RESULTS is the folder that the tests write to where LAB_RELIABILITY_RESULTS names it: a JSON file for each that passed.
 """
 
 from __future__ import annotations
@@ -47,10 +47,11 @@ def main(argv: list[str]) -> int:
     mode = "the long mode (`make test-long`)" if all(each["long"] for each in found) else "the short mode"
     text = (
         "# Runs and sweeps that survive\n\n"
-        f"What the tests in `tests/reliability` tried in {mode} on version {code_version()}, written down by the tests that\n"
-        "passed. A fault is injected at an operation of the disk; a kill is a SIGKILL of a process; a run is lost if it\n"
-        "cannot be finished, and different if its weights or its record are not those of an uninterrupted run, bit for\n"
-        f"bit.\n\n{table(found)}\n"
+        f"What the tests in `tests/reliability` tried in {mode} on version {code_version()}, written down\n"
+        "by the tests that passed. A fault is injected at an operation of the disk, a kill is a SIGKILL of a process,\n"
+        "and a run ends equal if its weights and its record are those of an uninterrupted run, bit for bit, but for\n"
+        "times.\n\n"
+        f"{table(found)}\n"
     )
     storage.make_folder(out)
     storage.write_atomic(out / "index.md", text.encode())
