@@ -34,6 +34,7 @@ _HOMES = {
     "lab.trainers": (
         "BackpropTrainer",
         "EarlyStop",
+        "Ensemble",
         "EpochRecord",
         "FeedbackAlignmentTrainer",
         "ForwardForwardTrainer",
@@ -80,6 +81,9 @@ if TYPE_CHECKING:
     )
     from lab.trainers import (
         EarlyStop as EarlyStop,
+    )
+    from lab.trainers import (
+        Ensemble as Ensemble,
     )
     from lab.trainers import (
         EpochRecord as EpochRecord,

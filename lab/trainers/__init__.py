@@ -5,6 +5,7 @@ from __future__ import annotations
 from lab.trainers.backprop import BackpropTrainer
 from lab.trainers.base import Trainer
 from lab.trainers.contrastive import ContrastiveTrainer
+from lab.trainers.ensemble import Ensemble
 from lab.trainers.feedback_alignment import FeedbackAlignmentTrainer
 from lab.trainers.forward_forward import ForwardForwardTrainer
 from lab.trainers.history import EpochRecord
@@ -18,6 +19,7 @@ __all__ = [
     "BackpropTrainer",
     "ContrastiveTrainer",
     "EarlyStop",
+    "Ensemble",
     "EpochRecord",
     "EvidenceReadout",
     "FeedbackAlignmentTrainer",
