@@ -19,8 +19,7 @@ Backprop, activations in numbers (each block keeps its output; its input is the 
     workspace       without compiled kernels N w_l bytes of mask, and in the update the unit's largest matrix
 
 so activations peak at N (w_1 + .. + w_L) + N (2 w_L + w_(L-1)): linear in depth. recompute=k keeps of w_1 .. w_L only
-what every k-th block reads, and the outputs of k blocks at a time (and, while these are passed, that of the highest of
-them): about L / k + k. micro_batches=m replaces N by N / m in all but the data, and the gradients by a full set and one
+what every k-th block reads, and the outputs of k blocks at a time: about L / k + k. micro_batches=m replaces N by N / m in all but the data, and the gradients by a full set and one
 unit's more.
 
 Forward-forward, joint passes (2N rows; block 1 reads the image, held once as N D and as its product N w_1, both counted
@@ -44,7 +43,7 @@ for N rows at a time, the other rows' input and output waiting, and write the gr
 
 The readout's own, in numbers beside N D + N w_1 (2 N K more are logits and labels):
 
-    walk, block l   N sum_(C, j < l) w_j + N w_(l-1) + 2N w_l   kept rows, output below, h and its norm;
+    walk, block l   N sum_(C, j < l) w_j + 2N w_l               kept rows, h and its norm;
                                                                 N w_(l-1) more where the normed one below is not kept
     update          N sum_C w + sum_C V                         and max V without compiled kernels
 
@@ -143,13 +142,13 @@ def backprop(
             for j in range(first, top + 1):
                 held = read[first] + w[top] + sum(w[first:j]) + w[j]
                 alive(f"block{j + 1} forward", n * (held + k), before + collected)
-        outputs = read[first] + sum(w[first : l + 1]) + (w[top] if again and l < top else 0)
+        outputs = read[first] + sum(w[first : l + 1])
         below = w[l - 1] if l else 0
         place = f"block{l + 1} backward"
         alive(place, n * (outputs + 2 * w[l] + k), before + collected, 0 if sizes.compiled else n * w[l])
         alive(place, n * (outputs + 2 * w[l] + below + k), before + collected + units[l])
         if update == "during":
-            left = outputs - w[l] + below + (w[l] if again and l == top else 0)
+            left = outputs - w[l] + below
             alive(f"block{l + 1} update", n * (left + k), units[l], _scratch(sizes, [sizes.blocks[l]]))
         elif not before:
             collected += units[l]
@@ -227,7 +226,7 @@ def _readout(sizes: Sizes, read: Sequence[int], head: str) -> list[int]:
         for l, width in enumerate(w):
             below = w[l - 1] if l else 0
             waiting = 0 if head == "stored" and l - 1 in read else below
-            found.append(base + kept + n * (waiting + below + 2 * width) + gradients)
+            found.append(base + kept + n * (waiting + 2 * width) + gradients)
             if l in read and learning:
                 gradients += width * k
                 found.append(base + n * (waiting + 2 * width) + gradients)

@@ -21,6 +21,11 @@ class _Segment:
     caches: list[tuple[Cache, Cache]] | None
     entry: dict[str, Array]
 
+    def taken(self) -> dict[str, Array]:
+        """The entry, which the segment holds no longer."""
+        found, self.entry = self.entry, {}
+        return found
+
 
 @dataclass
 class Tape:
@@ -79,7 +84,8 @@ def backward(
         segment = tape.segments.pop()
         if segment.caches is None:
             with usage.during(f"{network.blocks[segment.blocks.start].name} recomputed", "activations"):
-                segment.caches = run_blocks(network, segment.blocks, segment.entry, ctx)
+                # the values go with the call: the highest block's output is in its cache, and must not outlive it
+                segment.caches = run_blocks(network, segment.blocks, segment.taken(), ctx)
         back_through(network, segment.blocks, segment.caches, waiting, ctx, deliver, statistics)
 
 

@@ -116,9 +116,11 @@ class SoftmaxHead:
 
     def activities(self, images: Array, ctx: Ctx) -> Iterator[tuple[str, Array]]:
         """The counted blocks' normalised activities (N, width), by name and in order, in a forward pass."""
-        for block, _, n in self.network.walk(images, ctx):
+        for block, h, n in self.network.walk(images, ctx):
+            del h  # or it would stay until the next block has made its own
             if block.name in self.blocks:
                 yield block.name, n.reshape(len(n), prod(block.shape))
+            del n
 
     @property
     def _apart(self) -> bool:
