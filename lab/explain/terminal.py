@@ -23,9 +23,9 @@ def as_text(told: Story, width: int = 100) -> str:
         lines += ["", *_memory(column, told, width)]
     for table in told.deeper:
         lines += ["", f"Peak bytes of {table.kind} by number of blocks"]
-        heads = [f"{name:>20}" for name in table.trainers]
-        lines += [f"{'blocks':>8}" + "".join(heads)]
-        lines += [f"{depth:>8}" + "".join(f"{plain(n):>20}" for n in numbers) for depth, numbers in table.rows]
+        room = max(map(len, table.trainers)) + 2
+        lines += [f"{'blocks':>8}" + "".join(f"{name:>{room}}" for name in table.trainers)]
+        lines += [f"{depth:>8}" + "".join(f"{plain(n):>{room}}" for n in numbers) for depth, numbers in table.rows]
     for column in told.columns:
         lines += ["", "", column.title, "-" * len(column.title)]
         for fact in column.facts:
