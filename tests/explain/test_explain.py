@@ -191,6 +191,13 @@ def test_watching_changes_no_bit_and_no_byte_of_any_network(kind: Any, make: Any
         assert np.array_equal(value, results[1][name]), name
 
 
+def test_an_array_keeps_its_name_wherever_it_is_read(found: Explanation) -> None:
+    product = next(e for e in found.traces[1].events if e.part == "product")
+    assert [value.name for value in product.reads] == ["n2", "V"]  # what block 2 passed on, read by the softmax head
+    loss = next(e for e in found.traces[0].events if e.action == "objective")
+    assert loss.reads[0].name == "o" and loss.makes[-1].name == "do"
+
+
 def test_weights_change_by_the_optimizers_formula(found: Explanation) -> None:
     """Backprop's first step of Adam moves every weight that has a gradient by its rate, against the gradient's sign."""
     updates = [e for e in found.traces[0].events if e.action == "update"]
