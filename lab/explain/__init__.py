@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["explain"]
 
 
-def explain(overrides: Sequence[str] = ()) -> Explanation:
+def explain(overrides: Sequence[str] = (), config_dir: str | None = None) -> Explanation:
     """Makes one step of each trainer and returns what was seen of it. See `steps.explain`."""
     from lab.explain import steps
 
-    return steps.explain(overrides)
+    return steps.explain(overrides, config_dir)

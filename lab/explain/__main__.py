@@ -22,7 +22,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="options, as for a run")
     parser.add_argument("--out", type=Path, help="the page to write (reports/explain/index.html)")
-    chosen = parser.parse_args(argv)
+    parser.add_argument("--config-dir", "-cd", metavar="DIR", help="your own config files beside those of the lab")
+    chosen = parser.parse_intermixed_args(argv)
     out = chosen.out or Path("reports/explain/index.html")
     try:
         for override in chosen.overrides:
@@ -34,8 +35,10 @@ def main(argv: list[str] | None = None) -> int:
         from lab.explain.terminal import as_text
         from lab.record import storage
 
-        told = story(explain(chosen.overrides))
-        text, page = as_text(told, shutil.get_terminal_size((100, 24)).columns), as_html(told, chosen.overrides)
+        own = [] if chosen.config_dir is None else ["--config-dir", chosen.config_dir]
+        words = [*own, *chosen.overrides]
+        told = story(explain(chosen.overrides, chosen.config_dir))
+        text, page = as_text(told, shutil.get_terminal_size((100, 24)).columns), as_html(told, words)
         if out.is_dir():
             raise UsageError(f"{str(out)!r} is a folder; name the page in it, such as --out {out / 'explain.html'}")
         storage.make_folder(out.parent)

@@ -16,8 +16,8 @@ from lab.report.text import visible
 _CLASS = {colour: name for name, colour, _ in PARTS}
 
 
-def as_html(told: Story, overrides: Sequence[str]) -> str:
-    """The page; `overrides` are those it was asked for with, to be shown as a command."""
+def as_html(told: Story, words: Sequence[str]) -> str:
+    """The page; `words` are those of the command that it was asked for with."""
     style = html.page_style() + html.template("explain.css", "lab.explain")
     environment = html.environment()
     environment.filters["bars"] = bars
@@ -28,7 +28,7 @@ def as_html(told: Story, overrides: Sequence[str]) -> str:
     return page.render(
         told=told,
         colours={kind: _CLASS[MEMORY_COLOURS[kind]] for kind in CHANGING},
-        command=visible(shlex.join(["lab", "explain", *overrides]), 2000),
+        command=visible(shlex.join(["lab", "explain", *words]), 2000),
         policy=html.policy(style),
         style=Markup(style),
     )

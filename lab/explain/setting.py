@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,15 +37,17 @@ class Setting:
     overrides: tuple[str, ...]
 
 
-def setting(overrides: Sequence[str]) -> Setting:
+def setting(overrides: Sequence[str], config_dir: str | None = None) -> Setting:
     """What these overrides ask for: `trainer=a,b` names the trainers side by side, all else is as for a run.
+
+    config_dir: a folder of config files beside those of the lab.
 
     Raises UsageError for what is no option, and for a backend that does not count its memory.
     """
     asked = [o for o in overrides if o.startswith("trainer=")]
     trainers = asked[-1].removeprefix("trainer=").strip("[]").split(",") if asked else list(BOTH)
     rest = [o for o in overrides if not o.startswith("trainer=")]
-    configs = {name: _config(name, rest) for name in dict.fromkeys(trainers)}
+    configs = {name: _config(name, rest, config_dir) for name in dict.fromkeys(trainers)}
     config = next(iter(configs.values()))
     if any(c.backend["name"] != "numpy" for c in configs.values()):
         raise UsageError("explain counts the memory of the CPU's buffers; leave out backend, or use backend=numpy")
@@ -83,24 +86,35 @@ def made_up(configs: Sequence[RunConfig], n: int) -> Split:
     raise UsageError(f"{refused}; name the data to explain it with, such as data=digits")
 
 
-def _config(trainer: str, rest: Sequence[str]) -> RunConfig:
+def _config(trainer: str, rest: Sequence[str], config_dir: str | None) -> RunConfig:
+    def parsed(*small: str) -> RunConfig:
+        return parse(_composed([group, *small, *rest], config_dir))
+
     group = f"trainer={trainer}"
-    model = _composed([group, *rest])["model"]
+    model = _composed([group, *rest], config_dir)["model"]
     small = [f"model.{key}={value}" for key, value in SMALL.items() if key in model]
     small += [f"model.{key}={value}" for key, value in LISTED.items() if isinstance(model.get(key), list)]
     try:
-        return parse(_composed([group, *small, *GENERAL, *rest]))
+        return parsed(*small, *GENERAL)
     except UsageError:  # some cannot learn from one row alone
-        return parse(_composed([group, *small, *GENERAL, "trainer.batch_size=2", *rest]))
+        return parsed(*small, *GENERAL, "trainer.batch_size=2")
 
 
-def _composed(overrides: list[str]) -> dict[str, Any]:
+def _composed(overrides: list[str], config_dir: str | None) -> dict[str, Any]:
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
     from lab.app import config_folder
+    from lab.guard import guarded
     from lab.sweep.hooks import plain
 
+    arguments = list(overrides)
+    if config_dir is not None:
+        if not Path(config_dir).is_dir():
+            raise UsageError(f"--config-dir {config_dir} is no folder; name one that holds config files")
+        overrides = [*overrides, f"hydra.searchpath=[file://{Path(config_dir).absolute()}]"]
+        arguments = ["--config-dir", config_dir, *arguments]
+    folder = str(config_folder())
     GlobalHydra.instance().clear()
-    with explained(overrides, config_folder()), initialize_config_dir(str(config_folder()), version_base="1.3"):
+    with explained(arguments, config_folder()), guarded(arguments), initialize_config_dir(folder, version_base="1.3"):
         return plain(compose("config", overrides=overrides))

@@ -28,9 +28,9 @@ class Explanation:
     deeper: dict[str, dict[int, dict[str, Any]]]
 
 
-def explain(overrides: Sequence[str] = ()) -> Explanation:
+def explain(overrides: Sequence[str] = (), config_dir: str | None = None) -> Explanation:
     """One step of each trainer that the overrides ask for. Raises UsageError for what cannot be read or trained."""
-    asked = setting(overrides)
+    asked = setting(overrides, config_dir)
     traces = [watched(name, config, asked.rows) for name, config in asked.configs.items()]
     return Explanation(asked, traces, deeper(asked))
 

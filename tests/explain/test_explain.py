@@ -209,6 +209,35 @@ def test_weights_change_by_the_optimizers_formula(found: Explanation) -> None:
             np.testing.assert_allclose(after.array, before.array - 0.001 * np.sign(g.array), atol=1e-8)
 
 
+PARTS = """
+from dataclasses import dataclass
+import lab
+from lab.layers import Dense, Flatten, Sequential, Tanh
+
+@lab.register("model", "explained_funnel")
+@dataclass(frozen=True)
+class Funnel:
+    width: int = 200
+
+    def make(self, in_shape, n_outputs, defaults):
+        blocks = [lab.Block("block1", Sequential([Flatten(), Dense(self.width)]), Tanh())]
+        return lab.Network(blocks, Dense(n_outputs), label="funnel")
+"""
+
+
+def test_parts_of_the_users_own_are_explained(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    (tmp_path / "explained_parts.py").write_text(PARTS)
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    (tmp_path / "conf" / "model" / "explained_funnel.yaml").write_text("name: explained_funnel\nwidth: 200\n")
+    monkeypatch.chdir(tmp_path)
+    words = ["imports=[explained_parts]", "model=explained_funnel", "trainer=backprop"]
+    assert main(["explain", "--config-dir", "conf", *words]) == 0
+    printed = capsys.readouterr().out
+    assert "funnel" in printed and "y = tanh(x)" in printed and "W1 (2, 2)" in printed
+    assert "--config-dir conf" in (tmp_path / "reports" / "explain" / "index.html").read_text()
+    assert main(["explain", "--config-dir", "nowhere", *words]) == 2
+
+
 def test_every_layer_of_the_lab_says_its_formula() -> None:
     import lab.layers as layers
 
