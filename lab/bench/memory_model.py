@@ -19,8 +19,8 @@ Backprop, activations in numbers (each block keeps its output; its input is the 
     workspace       without compiled kernels N w_l bytes of mask, and in the update the unit's largest matrix
 
 so activations peak at N (w_1 + .. + w_L) + N (2 w_L + w_(L-1)): linear in depth. recompute=k keeps of w_1 .. w_L only
-what every k-th block reads, and the outputs of k blocks at a time: about L / k + k. micro_batches=m replaces N by N / m in all but the data, and the gradients by a full set and one
-unit's more.
+what every k-th block reads, and the outputs of k blocks at a time: about L / k + k. micro_batches=m replaces N by N / m
+in all but the data, and the gradients by a full set and one unit's more.
 
 Forward-forward, joint passes (2N rows; block 1 reads the image, held once as N D and as its product N w_1, both counted
 as readout until block 1 is done, as activations where there is no head):

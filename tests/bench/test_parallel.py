@@ -12,8 +12,8 @@ from lab.bench import parallel_model as model
 from lab.bench.__main__ import main
 from lab.bench.parallel import ways
 from lab.bench.tables import machine_lines, prediction_table
-from tests.bench.tools import work
 from tests.bench.test_results import MACHINE
+from tests.bench.tools import work
 
 
 def test_ways_share_the_threads_that_serial_work_has_alone() -> None:
