@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lab.errors import DataError
@@ -87,33 +88,35 @@ def lay_out(contents: Mapping[Path, bytes], where: Path) -> None:
         (where / path.name).write_bytes(data)
 
 
-def write_generations(folder: Path, remembering: Remembering, count: int = 4) -> list[tuple[int, int]]:
-    """Checkpoints of one number each; returns (length of the log when a write had returned, its number)."""
-    import numpy as np
-
-    kept, acknowledged = Generations(folder / "checkpoint.safetensors"), []
-    with disk(remembering):
+def write_generations(folder: Path, through: storage.Disk, count: int = 4) -> Iterator[int]:
+    """Write checkpoints of one number each; gives the number when its write has returned."""
+    kept = Generations(folder / "checkpoint.safetensors")
+    with disk(through):
         for number in range(1, count + 1):
             arrays, valid = {"n": np.full(3, number)}, {"accuracy": 0.5 + (number % 2) / 10}
             header = {"progress": {"history": [{"valid": valid}]}}
             kept.write(lambda path, keep, a=arrays, h=header: write_checkpoint(path, a, h, keep), valid)
-            acknowledged.append((len(remembering.log), number))
-    return acknowledged
+            yield number
+
+
+def newest(folder: Path) -> int:
+    """The number of the newest checkpoint that can be read; 0: none."""
+    found = [0]
+    for path in Generations(folder / "checkpoint.safetensors").there():
+        try:
+            found.append(int(read_checkpoint(path)[0]["n"][0]))
+        except DataError:
+            continue
+    return max(found)
 
 
 def check_generations(folder: Path, remembering: Remembering) -> int:
     """In every state the newest checkpoint that was acknowledged, or a newer one, can be read; returns the states."""
-    acknowledged, count = write_generations(folder, remembering), 0
+    acknowledged, count = [(len(remembering.log), number) for number in write_generations(folder, remembering)], 0
     for end, contents in states(remembering.log):
         promised = max((number for length, number in acknowledged if length <= end), default=0)
         lay_out(contents, folder.parent / "after")
-        found = []
-        for path in Generations(folder.parent / "after" / "checkpoint.safetensors").there():
-            try:
-                found.append(int(read_checkpoint(path)[0]["n"][0]))
-            except DataError:
-                continue
-        assert max(found, default=0) >= promised, f"after operation {end}: {sorted(map(str, contents))}"
+        assert newest(folder.parent / "after") >= promised, f"after operation {end}: {sorted(map(str, contents))}"
         count += 1
     return count
 
