@@ -21,10 +21,10 @@ def main(argv: list[str] | None = None) -> int:
         prog="lab explain", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="options, as for a run")
-    parser.add_argument("--out", type=Path, help="the page to write (reports/explain/index.html)")
+    parser.add_argument("--out", type=Path, help="the page to write (reports/mine/explain.html)")
     parser.add_argument("--config-dir", "-cd", metavar="DIR", help="your own config files beside those of the lab")
     chosen = parser.parse_intermixed_args(argv)
-    out = chosen.out or Path("reports/explain/index.html")
+    out = chosen.out or Path("reports/mine/explain.html")
     try:
         for override in chosen.overrides:
             if "=" not in override:

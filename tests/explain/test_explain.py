@@ -234,7 +234,7 @@ def test_parts_of_the_users_own_are_explained(tmp_path: Path, monkeypatch: Any, 
     assert main(["explain", "--config-dir", "conf", *words]) == 0
     printed = capsys.readouterr().out
     assert "funnel" in printed and "y = tanh(x)" in printed and "W1 (2, 2)" in printed
-    assert "--config-dir conf" in (tmp_path / "reports" / "explain" / "index.html").read_text()
+    assert "--config-dir conf" in (tmp_path / "reports" / "mine" / "explain.html").read_text()
     assert main(["explain", "--config-dir", "nowhere", *words]) == 2
 
 
