@@ -9,7 +9,6 @@ from typing import Literal
 from lab.backend import Shape
 from lab.errors import UsageError
 from lab.layers import (
-    ActivationName,
     AvgPool2D,
     Concat,
     Conv2D,
@@ -27,7 +26,7 @@ from lab.layers import (
 )
 from lab.networks.block import Block
 from lab.networks.network import Network
-from lab.networks.spec import Defaults, Groups, Norms, count_of, one_each, read_by
+from lab.networks.spec import Defaults, Elementwise, Groups, Norms, count_of, one_each, read_by
 from lab.registry import register
 from lab.schema import check
 
@@ -48,9 +47,9 @@ class CNN:
     pool         max | avg | none, over windows of `pool_size`; of what the activation answered
     pool_blocks  all, or the blocks that pool, counted from 1
     residual     before the activation, what a block reads is added to what its convolution makes of it; where there are
-                 to be more channels, the convolution makes the further ones and both stand side by side, stretch by
-                 stretch where norm=group. So nothing is learnt that reaches across blocks (Sun et al. 2025). The first
-                 block has none
+                 to be more channels, the convolution makes the further ones and both stand side by side, in each of
+                 `norm_groups` stretches by itself where these divide the channels. So there are no weights that skip a
+                 block (Sun et al. 2025). The first block has none
     norm         length | batch | group | none | auto: as in mlp; group is over stretches of channels
     norm_groups  as in mlp
     where        row | position: the length that length divides out is that of the whole row, or of the channels at each
@@ -71,7 +70,7 @@ class CNN:
     pool_size: int = 2
     pool_blocks: Literal["all"] | tuple[int, ...] = "all"
     residual: bool = False
-    activation: ActivationName = "relu"
+    activation: Elementwise = "relu"
     norm: Literal["auto", "length", "batch", "group", "none"] = "auto"
     norm_groups: Groups = "classes"
     where: Literal["row", "position"] = "row"
@@ -112,7 +111,8 @@ class CNN:
             shared = seen if self.residual and i and channels > seen else 0
             found = [self._convolution(i, channels - shared, n_outputs, defaults, norms), *norms.inside()]
             if shared:
-                found = [Concat([Sequential(found), Identity()], groups=norms.groups if norm == "group" else 1)]
+                stretches = norms.groups if shared % norms.groups == channels % norms.groups == 0 else 1
+                found = [Concat([Sequential(found), Identity()], groups=stretches)]
             elif self.residual and i:
                 found = [Residual(found)]
             body, last = self._answered([*before, *found], i)

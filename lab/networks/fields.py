@@ -8,7 +8,6 @@ from typing import Literal
 from lab.backend import Shape
 from lab.errors import UsageError
 from lab.layers import (
-    ActivationName,
     Dense,
     Dropout,
     Flatten,
@@ -20,7 +19,7 @@ from lab.layers import (
 from lab.networks.block import Block
 from lab.networks.convolutional import require_images
 from lab.networks.network import Network
-from lab.networks.spec import Defaults, Norms, one_each, read_by
+from lab.networks.spec import Defaults, Elementwise, Norms, one_each, read_by
 from lab.registry import register
 from lab.schema import check
 
@@ -48,7 +47,7 @@ class LocalFields:
     kernel: int | tuple[int, ...] = (10, 2, 2)
     stride: int | tuple[int, ...] = (6, 1, 1)
     padding: int | tuple[int, ...] = 0
-    activation: ActivationName = "relu"
+    activation: Elementwise = "relu"
     norm: Literal["auto", "length", "batch", "none"] = "auto"
     where: Literal["row", "position"] = "row"
     init: Literal["auto", "lecun", "he", "glorot"] = "auto"

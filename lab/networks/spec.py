@@ -14,6 +14,7 @@ from lab.networks.network import Network
 
 Norm: TypeAlias = Literal["length", "batch", "group", "none"]
 Groups: TypeAlias = int | Literal["classes"]
+Elementwise: TypeAlias = Literal["relu", "leaky_relu", "sigmoid", "tanh", "swish", "identity"]  # activations of images
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,7 @@ def build_all(spec: Any, shape: tuple[int, ...], labelled: bool = False) -> Any:
         (lambda: cnn(channels=(8, 4), residual=True), "channels that do not fall"),
         (lambda: cnn(stride=2, residual=True), "use stride 1 behind the first block"),
         (build_all(cnn(residual=True, channels=(4, 4), padding=0, pool="none"), (1, 8, 8)), "Residual cannot add"),
-        (build_all(cnn(channels=(10, 25), residual=True, norm="group"), (1, 8, 8)), "does not divide all of its parts"),
+        (build_all(cnn(channels=(10, 25), residual=True, norm="group"), (1, 8, 8)), "groups=10 does not divide 25"),
         (lambda: cnn(label="features"), "valid: auto, channels, pattern, pixels"),  # type: ignore[arg-type]
         (build_all(local_fields(), (1, 8, 8)), "is larger than H=8"),
         (build_all(local_fields(), (30,)), "local_fields takes images"),
