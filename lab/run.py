@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 Tell = Callable[[dict[str, Any]], None]
 _PARTS = ("data", "train", "evaluate", "write")  # of a run's time: loading rows, steps, answering, checkpoints
+_ENOUGH = 1000  # test rows, by which an accuracy of one half is known to within 3 points
 _TELL_EVERY = 0.5  # seconds between two words on how far an epoch is
 
 
@@ -74,6 +75,7 @@ def run(
             checkpoint, record.run_id, data, built, allow_change=config.allow_env_change, anew=config.rerun == "stale"
         )
         trainer = checkpoints.resume(lambda: build(config), notes)
+        notes += _few_rows(config, data)
         record.family, record.network, record.cost = trainer.family, trainer.describe(), trainer.cost()
         watch.resume(_seconds_of(trainer))
         meter.start()
@@ -104,6 +106,17 @@ def run(
     record.memory = trainer.memory()
     record.measured = _measured(config, trainer, record.cost, watch, meter, started, notes)
     return record
+
+
+def _few_rows(config: RunConfig, data: Dataset) -> list[str]:
+    """A note where data.limit leaves so few test rows that their figures say little."""
+    limit, n = config.data["limit"], len(data.test)
+    if limit is None or n != limit or n >= _ENOUGH:
+        return []
+    points = 100 * 1.96 * math.sqrt(0.25 / n)  # of a share of one half, where it is widest
+    sure = f"known to within {points:.0f} points at 95 %" if data.task == "classification" else "no more than a hint"
+    what = "accuracy" if data.task == "classification" else "error"
+    return [f"data.limit={limit} leaves {n} test rows, so the test {what} is {sure}; raise it for figures to compare"]
 
 
 def _epochs(

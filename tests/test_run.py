@@ -184,3 +184,16 @@ def test_an_early_end_is_recorded_and_a_run_that_is_asked_again_ends_equal(
         UsageError, match=r"stop needs validation rows to look at; give fit a valid split, or data\.valid"
     ):
         run(parse(values(tmp_path, **changes, data__valid=0)))
+
+
+@pytest.mark.parametrize("limit", [5, 40, None])
+def test_a_limit_that_leaves_few_test_rows_is_noted(rows: Path, tmp_path: Path, limit: int | None) -> None:
+    record = run(parse(values(tmp_path, data__limit=limit, data__valid=3)))
+    notes = record.measured["notes"]
+    if limit == 5:
+        assert notes == [
+            "data.limit=5 leaves 5 test rows, so the test accuracy is known to within 44 points at 95 %; "
+            "raise it for figures to compare"
+        ]
+    else:  # 18 test rows, of which a limit of 40 takes none away
+        assert notes == []
