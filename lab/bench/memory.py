@@ -69,6 +69,7 @@ VARIANTS = (
     Variant("backprop", "backprop"),
     Variant("backprop, in 4 parts", "backprop", micro_batches=4),
     Variant("backprop, lean", "backprop", update="during", root=True),
+    Variant("backprop, lean in 4 parts", "backprop", root=True, micro_batches=4),
     Variant("forward-forward", "forward_forward"),
     Variant("forward-forward, separate passes", "forward_forward", passes="separate"),
     Variant("forward-forward, head recomputed", "forward_forward", head="recomputed"),
@@ -146,6 +147,30 @@ def sizes_of(trainer: Trainer) -> model.Sizes:
         trainer.ops.dtype.itemsize,
         compiled=trainer.ops.adds_products,
     )
+
+
+def against_backprop(
+    points: Sequence[dict[str, Any]], largest: dict[str, int], names: tuple[str, str] = ("backprop", "forward-forward")
+) -> list[dict[str, Any]]:
+    """Forward-forward's bytes over those of each form of backprop, at the largest sizes: a ratio under 1 is leaner.
+
+    activations  of the blocks alone; answering: with what the readout holds, which no output layer replaces here
+    peak         all that was alive at once, where weights and optimizer have a larger part than activations
+    """
+    here = [p for p in points if all(p[axis] == value for axis, value in largest.items())]
+    counted = {p["variant"]: p["counted"] for p in here}
+    found = []
+    for ours, theirs in product(counted, repeat=2):
+        if ours.startswith(names[1]) and theirs.startswith(names[0]):
+            a, b = counted[ours], counted[theirs]
+            found.append({
+                "variant": ours,
+                "against": theirs,
+                "activations": a["activations"] / b["activations"],
+                "answering": (a["activations"] + a["readout"]) / (b["activations"] + b["readout"]),
+                "peak": a["peak"] / b["peak"],
+            })  # fmt: skip
+    return found
 
 
 def exponents(points: Sequence[dict[str, Any]], variants: Sequence[str]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.bench import tables
-from lab.bench.memory import AXES
+from lab.bench.memory import AXES, against_backprop
 from lab.bench.parallel_model import MICRO_BATCHES, PUBLISHED
 from lab.errors import DataError, UsageError
 from lab.record import storage
@@ -175,6 +175,12 @@ def _memory(result: dict[str, Any]) -> str:
         tables.memory_table(result, largest).markdown().strip(),
         f"The model (`lab/bench/memory_model.py` has the formulas) is within {fixed(100 * max(worst.values()), 1)} % "
         f"of what was counted, at all {len(result['points'])} points, for every kind that is a hundredth of the peak.",
+        "## Forward-forward against each form of backprop",
+        tables.against_table(against_backprop(result["points"], largest)).markdown().strip(),
+        "Activations over activations at the sizes above, and in brackets with what the readout holds: under 1 "
+        "forward-forward is the leaner. The usual backprop stores one array a layer already, since an activation takes "
+        "the place of what it was asked of. Lean: recomputing the square root of the depth at a time, and updating "
+        "during the backward pass; in parts: micro-batches, whose gradients have to be kept until the last.",
         "## Exponents",
         tables.exponent_table(result).markdown().strip(),
         "The slope of log bytes against the log of one size, the two others at their largest.",

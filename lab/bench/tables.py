@@ -159,6 +159,17 @@ def memory_table(result: dict[str, Any], largest: dict[str, int]) -> Table:
     return Table(("MiB", *kinds, "peak at"), rows)
 
 
+def against_table(ratios: list[dict[str, Any]]) -> Table:
+    """Forward-forward over each form of backprop: activations, and with the readout; one row a variant."""
+    theirs = list(dict.fromkeys(ratio["against"] for ratio in ratios))
+    found = {(ratio["variant"], ratio["against"]): ratio for ratio in ratios}
+    rows = []
+    for ours in dict.fromkeys(ratio["variant"] for ratio in ratios):
+        pairs = [found[ours, name] for name in theirs]
+        rows.append([ours, *(f"{significant(r['activations'])} ({significant(r['answering'])})" for r in pairs)])
+    return Table(("over", *theirs), rows)
+
+
 def exponent_table(result: dict[str, Any]) -> Table:
     """Fitted exponents of counted bytes, one row a variant."""
     columns = [(kind, axis) for kind in ("activations", "readout") for axis in ("depth", "width", "batch")]
