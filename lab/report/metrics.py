@@ -118,6 +118,7 @@ METRICS: dict[str, Metric] = {
         _test("test_accuracy_goodness", "accuracy by goodness", FRACTION, HIGHER, "accuracy_goodness"),
         _test("test_accuracy_softmax", "accuracy by softmax head", FRACTION, HIGHER, "accuracy_softmax"),
         _test("test_bits_per_character", "bits per character", PLAIN, LOWER, "bits_per_character"),
+        _test("test_accuracy_shortlist", "accuracy by shortlist", FRACTION, HIGHER, "accuracy_shortlist"),
         Metric("valid_accuracy", "validation accuracy", FRACTION, HIGHER, ("final", "valid", "accuracy")),
         Metric("valid_error", "validation error", FRACTION, LOWER, ("final", "valid", "error")),
         Metric("valid_loss", "validation loss", PLAIN, NEITHER, ("final", "valid", "loss")),

@@ -84,10 +84,10 @@ def folded(table: Table) -> Table:
 def summary(records: Records) -> Table:
     """One row for each trainer, network and data set: means over seeds with half of the 95 % interval."""
     shown = [
-        "test_error", "test_accuracy", "test_accuracy_goodness", "test_accuracy_softmax", "test_rmse", "test_r2",
-        "train_seconds",
-        "total_seconds", "samples_per_second", "rows_per_sample", "passes_per_prediction", "memory_activations",
-        "memory_peak", "energy_joules", "energy_net", "energy_gpu", "idle_watts", "parameters",
+        "test_error", "test_accuracy", "test_accuracy_goodness", "test_accuracy_softmax", "test_accuracy_shortlist",
+        "test_rmse", "test_r2", "train_seconds", "total_seconds", "samples_per_second", "rows_per_sample",
+        "passes_per_prediction", "memory_activations", "memory_peak", "energy_joules", "energy_net", "energy_gpu",
+        "idle_watts", "parameters",
     ]  # fmt: skip
     runs = records.counted
     columns: list[tuple[Column, Build]] = [(Column("seeds", True), lambda g: _count(len(g)))]

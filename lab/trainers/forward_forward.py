@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal, Self
 
@@ -17,6 +17,7 @@ from lab.random import generator
 from lab.registry import register, unknown
 from lab.schema import convert
 from lab.trainers import negatives as drawing
+from lab.trainers import shortlist
 from lab.trainers.beliefs import Beliefs
 from lab.trainers.head import SoftmaxHead
 from lab.trainers.local import Figures, LocalTrainer
@@ -212,13 +213,15 @@ class ForwardForwardTrainer(LocalTrainer):
     # -- answering -----------------------------------------------------------------------------------------------
     def block_scores(self, images: Array) -> Array:
         """Evidence of each block for each label: (blocks, N, K) on the device; K forward passes."""
-        ops = self.ops
-        scores = ops.empty((len(self.network.blocks), len(images), self.n_outputs))
-        base = None
-        for k in range(self.n_outputs):
-            one = ops.zeros((len(images), self.n_outputs))
-            one[:, k] = 1
-            x, base = self.network.labelled(images, [one], ops, base)
+        return self._evidence(images, [self.ops.xp.full(len(images), k) for k in range(self.n_outputs)])
+
+    def _evidence(self, images: Array, labels: Sequence[Array], base: Any = None) -> Array:
+        """Evidence of each block for each of `labels`, each (N,): (blocks, N, len(labels)). `base` as of `neutral`."""
+        ops, label = self.ops, self.network.label_input
+        assert label is not None
+        scores = ops.empty((len(self.network.blocks), len(images), len(labels)))
+        for k, each in enumerate(labels):
+            x, base = self.network.labelled(images, [label.one_hot(each, ops)], ops, base)
             ctx = self.network.context(x, Ctx(ops))
             for i, (block, h, _) in enumerate(self.network.walk(x, ctx)):
                 scores[i, :, k] = self.objective.evidence(h, self._objectives[block.name], ctx)
@@ -233,15 +236,21 @@ class ForwardForwardTrainer(LocalTrainer):
         found = {"goodness": self._goodness_probabilities(scores)}
         if self.readout.head != "none":
             found["softmax"] = self._softmax_probabilities(images)
+        if self.answers_by == "shortlist":  # its evidence is among that of all labels: no pass more
+            chosen = shortlist.most_probable(found["softmax"], self.readout.shortlist, self.ops)
+            evidence = self.ops.xp.take_along_axis(self._counted_evidence(scores), chosen, axis=1)
+            found["shortlist"] = shortlist.shared_out(found["softmax"], chosen, self._head.softmax(evidence), self.ops)
         return found, {block.name: scores[i] for i, block in enumerate(self.network.blocks)}
 
     @property
     def answers_by(self) -> str:
-        return self.readout.answer
+        return self.readout.by(self.n_outputs)
 
     def _answer(self, images: Array) -> Array:
-        if self.readout.answer == "softmax":
+        if self.answers_by == "softmax":
             return self.ops.to_host(self._softmax_probabilities(images))
+        if self.answers_by == "shortlist":
+            return self.ops.to_host(self._shortlist_probabilities(images))
         return self.ops.to_host(self._goodness_probabilities(self.block_scores(images)))
 
     def _counted_evidence(self, scores: Array) -> Array:
@@ -257,10 +266,14 @@ class ForwardForwardTrainer(LocalTrainer):
         return self._head.softmax(self._counted_evidence(scores))
 
     def _softmax_probabilities(self, images: Array) -> Array:
-        label = self.network.label_input
-        assert label is not None
-        neutral, _ = self.network.labelled(images, [label.neutral(len(images), self.ops)], self.ops)
-        return self._head.probabilities(neutral, Ctx(self.ops))
+        return self._head.probabilities(self.neutral(images)[0], Ctx(self.ops))
+
+    def _shortlist_probabilities(self, images: Array) -> Array:
+        neutral, base = self.neutral(images)
+        p = self._head.probabilities(neutral, Ctx(self.ops))
+        chosen = shortlist.most_probable(p, self.readout.shortlist, self.ops)
+        scores = self._evidence(images, list(chosen.T), base)
+        return shortlist.shared_out(p, chosen, self._goodness_probabilities(scores), self.ops)
 
     # -- figures for the record ----------------------------------------------------------------------------------
     def describe(self) -> dict[str, Any]:
@@ -270,9 +283,10 @@ class ForwardForwardTrainer(LocalTrainer):
         """Rows are the positive, the negative and, for the head, the neutral one, once more where it is recomputed.
 
         A step's floating-point operations: every row forward, and weight gradients of positive and negative rows; the
-        blocks' inputs need no gradient. An answer by goodness is a forward pass for each label. Blocks that read the
-        input see the image once for all labels, where they can (lab.backend.labelled), and their weights its gradient
-        once a pass; late beliefs are of other images.
+        blocks' inputs need no gradient. An answer by goodness is a forward pass for each label, one by a shortlist is
+        one for each label of the list and one that ranks them. Blocks that read the input see the image once for all
+        labels, where they can (lab.backend.labelled), and their weights its gradient once a pass; late beliefs are of
+        other images.
         """
         self._check_built()
         network = self.network
@@ -282,11 +296,13 @@ class ForwardForwardTrainer(LocalTrainer):
         neutral = {"none": 0, "recomputed": 2}.get(self.readout.head, 1)
         once = (2 if self.belief_delay else 1) + (1 if self.passes == "joint" else 2)
         per_sample = (forward - shared) * (2 + neutral + 2) + once * shared + 2 * head
-        by_goodness = self.n_outputs * (forward - shared) + shared
+        by, listed = self.answers_by, self.readout.shortlist
+        passes = {"goodness": self.n_outputs, "softmax": 1, "shortlist": 1 + listed}[by]
+        asked = passes * (forward - shared) + shared
         return {
             "rows_per_sample": 2 + neutral,
             "passes_per_step": 2 + neutral,
-            "passes_per_prediction": self.n_outputs if self.readout.answer == "goodness" else 1,
+            "passes_per_prediction": passes,
             "flops_per_step": self.batch_size * per_sample,
-            "flops_per_prediction": by_goodness if self.readout.answer == "goodness" else forward + head,
+            "flops_per_prediction": asked + (0 if by == "goodness" else head),
         }

@@ -37,6 +37,8 @@ class Readout:
 
     answer  goodness: each label is put into the input in turn, and the one with most goodness wins: K passes
             softmax: the head's probabilities under the neutral label: one pass
+            shortlist: goodness decides between the labels that the head finds most probable: 1 + shortlist passes
+    shortlist  how many labels those are; 1 is softmax, as many as there are classes is goodness
     head    how the softmax head learns. stored: the neutral pass keeps the normalised activities; recomputed: it runs
             again, so that none are kept; per_block: every block has a softmax of its own, and their probabilities are
             averaged; none: no head, which leaves no hard negatives
@@ -45,7 +47,8 @@ class Readout:
     learning_rate, momentum, weight_decay  of the head, whose gradient is averaged as in the recipe
     """
 
-    answer: Literal["goodness", "softmax"] = "goodness"
+    answer: Literal["goodness", "softmax", "shortlist"] = "goodness"
+    shortlist: int = 3
     head: HeadMode = "stored"
     blocks: Blocks = "auto"
     learning_rate: float = 0.1
@@ -54,9 +57,17 @@ class Readout:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.answer == "softmax" and self.head == "none":
-            raise UsageError("answer=softmax needs a head; choose head=stored, recomputed or per_block")
+        if self.answer != "goodness" and self.head == "none":
+            raise UsageError(f"answer={self.answer} needs a head; choose head=stored, recomputed or per_block")
+        if self.shortlist < 1:
+            raise UsageError(f"shortlist={self.shortlist} leaves no label to answer with; use 1 or more")
         SGD(self.learning_rate, self.momentum, self.momentum, self.weight_decay)
+
+    def by(self, n_outputs: int) -> Literal["goodness", "softmax", "shortlist"]:
+        """How K classes are told apart: a list of one is the head's answer, a list of all that of goodness."""
+        if self.answer != "shortlist" or 1 < self.shortlist < n_outputs:
+            return self.answer
+        return "softmax" if self.shortlist == 1 else "goodness"
 
     def counted(self, network: Network) -> list[Block]:
         """The blocks that the readouts count. Raises UsageError where one does not exist."""
