@@ -92,8 +92,9 @@ def test_numbers_to_predict(tmp_path: Path) -> None:
         run(wrong)
 
 
-def test_a_stop_leaves_a_checkpoint_from_which_the_run_ends_equal(rows: Path, tmp_path: Path) -> None:
-    config, checkpoint = parse(values(tmp_path)), tmp_path / "checkpoint.safetensors"
+@pytest.mark.parametrize("diagnose", [[], ["cosine", "dead_units"]])
+def test_a_stop_leaves_a_checkpoint_from_which_the_run_ends_equal(rows: Path, tmp_path: Path, diagnose: Any) -> None:
+    config, checkpoint = parse(values(tmp_path, diagnose=diagnose)), tmp_path / "checkpoint.safetensors"
     steps = iter(range(100))
     with pytest.raises(Busy, match="run it again to go on"):
         run(config, checkpoint=checkpoint, stopped=lambda: next(steps) == 8)
