@@ -41,6 +41,7 @@ _HOMES = {
         "LayerParallelTrainer",
         "Readout",
         "Trainer",
+        "check_trainer",
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -99,6 +100,9 @@ if TYPE_CHECKING:
     )
     from lab.trainers import (
         Trainer as Trainer,
+    )
+    from lab.trainers import (
+        check_trainer as check_trainer,
     )
 
 

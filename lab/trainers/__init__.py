@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lab.trainers.backprop import BackpropTrainer
 from lab.trainers.base import Trainer
+from lab.trainers.contract import check_trainer
 from lab.trainers.contrastive import ContrastiveTrainer
 from lab.trainers.ensemble import Ensemble
 from lab.trainers.feedback_alignment import FeedbackAlignmentTrainer
@@ -31,4 +32,5 @@ __all__ = [
     "Pass",
     "Readout",
     "Trainer",
+    "check_trainer",
 ]
