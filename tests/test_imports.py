@@ -20,6 +20,7 @@ FORBIDDEN = {
     "objectives": ("networks", "trainers", "data", "record", "report", "sweep", "run", "config"),
     "trainers": ("report", "sweep", "run", "config", "app", "diagnose", "explain"),
     "diagnose": ("report", "sweep", "run", "config", "app", "record", "explain"),
+    "parallel": ("layers", "networks", "objectives", "trainers", "data", "record", "report", "sweep", "run", "config"),
     "data": ("layers", "networks", "objectives", "trainers", "record", "report", "sweep", "run", "config"),
     "record": ("trainers", "report", "sweep", "run"),
     "report": ("trainers", "layers", "networks", "objectives", "backend", "run"),

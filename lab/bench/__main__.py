@@ -138,7 +138,8 @@ def _scaling(arguments: list[str]) -> int:
     plan = Plan(depth, width, asked.depths, asked.widths, asked.samples, threads=asked.threads, steps=asked.steps,
                 repeats=asked.repeats)  # fmt: skip
     if asked.quick:
-        plan = Plan(2, 64, (1, 2), (32, 64), (200, 400), threads=asked.threads, steps=2, warm_up=1, repeats=1)
+        plan = Plan(2, 64, (1, 2), (32, 64), (200, 400), threads=asked.threads, steps=2, warm_up=1, repeats=1,
+                    attempts=1)  # fmt: skip
     result = grow(plan, _tell)
     print("\n".join([*machine_lines(result), "", scaling_table(result).text()]))
     return _saved(result, asked.out)
@@ -162,7 +163,7 @@ def _parallel(arguments: list[str]) -> int:
     works = usual(asked.sizes, asked.batch, asked.threads)
     plan = Plan(asked.steps, plan.warm_up, asked.rounds)
     if asked.quick:
-        works, plan = usual([(2, 32)], 20, asked.threads, rows=400), Plan(2, 8, 1, (2,), (2, 4))
+        works, plan = usual([(2, 32)], 20, asked.threads, rows=400), Plan(2, 8, 1, 1, (2,), (2, 4))
     result = race(works, plan, _tell)
     print("\n".join(machine_lines(result)))
     for case in result["cases"]:

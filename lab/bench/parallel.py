@@ -11,17 +11,18 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from statistics import median
 from typing import Any
 
 import numpy as np
 
 from lab import __version__
+from lab.bench.alone import Alone
 from lab.bench.parallel_model import predictions
 from lab.bench.side import Side
 from lab.bench.spread import Spread, paired
 from lab.bench.work import FAMILIES, PARALLEL, Entry, Work
-from lab.measure.others import Others
 from lab.parallel import shared_array
 
 _SETTLE = 0.25  # seconds between turns
@@ -34,12 +35,14 @@ class Plan:
     """How often what is measured, and what the model predicts for.
 
     warm_up  steps before those that count: more than a pipeline has under way, which go fast after a pause
+    attempts  at a turn that is disturbed
     depths   of networks as wide as those measured, for the model alone
     """
 
     steps: int = 8
     warm_up: int = 8
     rounds: int = 3
+    attempts: int = 6
     devices: Sequence[int] = (2, 4, 8)
     depths: Sequence[int] = (4, 8, 16)
 
@@ -71,17 +74,17 @@ def ways(work: Work) -> list[Way]:
 
 def race(works: Sequence[Work], plan: Plan, tell: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
     """All works one after the other, then the model; returns what parallel.json holds."""
-    started, others = datetime.now(UTC), Others()
+    started, alone = datetime.now(UTC), Alone(plan.attempts)
     speed = copy_speed()
-    cases = [_case(work, plan, tell) for work in works]
-    blocks = [_places(work, plan, tell) for work in works if work.family == "forward_forward"]
+    cases = [_case(work, plan, alone, tell) for work in works]
+    blocks = [_places(work, plan, alone, tell) for work in works if work.family == "forward_forward"]
     machine: dict[str, Any] = next((s["facts"]["environment"] for c in cases for s in c["subjects"] if s["facts"]), {})
     return {
         "schema": 1,
         "kind": "parallel",
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {**machine, "others": others.cores()} if machine else {},
+        "machine": {**machine, "others": alone.most, "anew": alone.anew} if machine else {},
         "versions": {"lab": __version__},
         "plan": {"steps": plan.steps, "warm_up": plan.warm_up, "rounds": plan.rounds},
         "copy_bytes_per_second": speed,
@@ -91,7 +94,7 @@ def race(works: Sequence[Work], plan: Plan, tell: Callable[[str], None] = lambda
     }
 
 
-def _case(work: Work, plan: Plan, tell: Callable[[str], None]) -> dict[str, Any]:
+def _case(work: Work, plan: Plan, alone: Alone, tell: Callable[[str], None]) -> dict[str, Any]:
     entered = ways(work)
     turns: dict[str, list[list[float]]] = {way.name: [] for way in entered}
     facts: dict[str, dict[str, Any]] = {}
@@ -104,7 +107,8 @@ def _case(work: Work, plan: Plan, tell: Callable[[str], None]) -> dict[str, Any]
             by = turn % len(entered)
             for way in [*entered[by:], *entered[:by]]:
                 time.sleep(_SETTLE)
-                turns[way.name].append(sides[way.name].turn(plan.steps, plan.warm_up))
+                side = sides[way.name]
+                turns[way.name].append(alone.turn(partial(side.turn, plan.steps, plan.warm_up)))
         for name, side in sides.items():
             facts[name] = side.facts(memory=False)
             if side.failure:
@@ -123,12 +127,12 @@ def _case(work: Work, plan: Plan, tell: Callable[[str], None]) -> dict[str, Any]
     return {"work": work.as_dict(), "label": work.label, "subjects": subjects}
 
 
-def _places(work: Work, plan: Plan, tell: Callable[[str], None]) -> dict[str, Any]:
+def _places(work: Work, plan: Plan, alone: Alone, tell: Callable[[str], None]) -> dict[str, Any]:
     """The seconds of each block and of the head, with one thread."""
     tell(f"{work.family}  {work.label}: block by block")
     entry = next(e for e in PARALLEL if e.name == "block-times")
     with Side(entry, replace(work, threads=1)) as side:
-        side.turn(plan.steps * plan.rounds, plan.warm_up)
+        alone.turn(partial(side.turn, plan.steps * plan.rounds, plan.warm_up))
         facts = side.facts(memory=False)
     return {"label": work.label, "reason": side.failure or None, "places": facts.get("places", {}),
             "network": dict(work.network), "batch_size": work.batch_size}  # fmt: skip

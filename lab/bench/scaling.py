@@ -10,14 +10,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from statistics import median
 from typing import Any
 
 from lab import __version__
+from lab.bench.alone import Alone
 from lab.bench.side import Side
 from lab.bench.spread import Spread, exponent, line
 from lab.bench.work import FAMILIES, SUBJECTS, Work
-from lab.measure.others import Others
 
 _SETTLE = 0.25  # seconds between processes
 
@@ -36,6 +37,7 @@ class Plan:
     steps: int = 20
     warm_up: int = 3
     repeats: int = 3
+    attempts: int = 6
     data: str = "mnist"
 
 
@@ -68,7 +70,7 @@ def points(plan: Plan) -> list[Point]:
 
 def grow(plan: Plan, tell: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
     """All points; returns what scaling.json holds: seconds of an epoch for samples, of a step for the other axes."""
-    started, others = datetime.now(UTC), Others()
+    started, alone = datetime.now(UTC), Alone(plan.attempts)
     wanted = points(plan)
     seconds: list[list[float]] = [[] for _ in wanted]
     facts: list[dict[str, Any]] = [{} for _ in wanted]
@@ -81,7 +83,7 @@ def grow(plan: Plan, tell: Callable[[str], None] = lambda text: None) -> dict[st
             time.sleep(_SETTLE)
             entry = next(e for e in SUBJECTS if e.family == point.work.family and e.name == "lab")
             with Side(entry, point.work) as side:
-                steps = side.turn(point.steps, plan.warm_up)
+                steps = alone.turn(partial(side.turn, point.steps, plan.warm_up))
                 facts[i] = side.facts(memory=False)
                 if side.failure:
                     failures[i] = side.failure
@@ -107,7 +109,7 @@ def grow(plan: Plan, tell: Callable[[str], None] = lambda text: None) -> dict[st
         "kind": "scaling",
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {**machine, "others": others.cores()} if machine else {},
+        "machine": {**machine, "others": alone.most, "anew": alone.anew} if machine else {},
         "versions": {"lab": __version__},
         "plan": {"base": f"mlp {plan.depth}x{plan.width}", "batch": plan.batch, "steps": plan.steps,
                  "warm_up": plan.warm_up, "repeats": plan.repeats},

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from lab.bench.alone import LIMIT
 from lab.bench.speed import OURS, USUAL
 from lab.bench.table import Table
 from lab.report.numbers import fixed, significant
-from lab.report.text import listed
+from lab.report.text import counted, listed
 
 FAMILY_NAMES = {"backprop": "backprop", "forward_forward": "forward-forward", "layers": "layers"}
 AXIS_UNITS = {"samples": "an epoch", "depth": "a step", "parameters": "a step"}
@@ -195,7 +196,7 @@ def machine_lines(result: dict[str, Any]) -> list[str]:
     ]
     others = machine.get("others")
     if others is not None:
-        found.append(_alone(others, machine["cores"]))
+        found.append(_alone(others, machine["anew"], machine["cores"]))
         return found
     load = machine["load_average"]
     load = load[0] if isinstance(load, list) else load
@@ -207,11 +208,9 @@ def machine_lines(result: dict[str, Any]) -> list[str]:
     return found
 
 
-def _alone(others: float, cores: int) -> str:
-    """What other processes used of the cores meanwhile, and what that means."""
-    if others > cores / 20:
-        return (
-            f"Other processes kept {significant(others)} of {cores} cores busy meanwhile, and the times say little; "
-            "measure again when it is quiet."
-        )
-    return f"Other processes kept {significant(others)} of {cores} cores busy meanwhile."
+def _alone(others: float, anew: int, cores: int) -> str:
+    """What other processes used of the cores while the turns that count were made, and what that means."""
+    found = f"While a turn that counts was made, other processes kept at most {fixed(others, 2)} of {cores} cores busy"
+    again = f" ({counted(anew, 'disturbed turn was', 'disturbed turns were')} made anew)" if anew else ""
+    judged = "; the times say little: measure again when it is quiet" if others > LIMIT * cores else ""
+    return f"{found}{again}{judged}."

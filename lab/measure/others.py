@@ -7,13 +7,14 @@ processes that measure, can.
 from __future__ import annotations
 
 import os
-import resource
 import time
 from pathlib import Path
 
-_STAT = Path("/proc/stat")
-_IDLE = (3, 4)  # of the first line's numbers: idle, waiting for a disk
+_PROC = Path("/proc")
+_IDLE = (3, 4)  # of the first line's numbers in /proc/stat: idle, waiting for a disk
 _GUEST = 8  # guest time is in user time already
+# of a process's line in /proc/PID/stat, counted from behind its name
+_PARENT, _TIMES = 1, slice(11, 15)  # user and system time, its own and that of children it has waited for
 
 
 class Others:
@@ -23,26 +24,37 @@ class Others:
         self._began, self._busy, self._own = time.monotonic(), _busy(), _own()
 
     def cores(self) -> float | None:
-        """Cores that other processes kept busy, in the mean since then; None where the kernel does not tell.
+        """Cores that processes other than this one and its descendants kept busy, in the mean since then.
 
-        Children of this process count as its own once they were waited for.
+        Good to a hundredth of a second of busy time. None where the kernel does not tell.
         """
-        busy, seconds = _busy(), time.monotonic() - self._began
+        busy, own, seconds = _busy(), _own(), time.monotonic() - self._began
         if busy is None or self._busy is None or seconds <= 0:
             return None
-        return max(0.0, (busy - self._busy - (_own() - self._own)) / seconds)
+        ticks = (busy - self._busy) - (own - self._own)
+        return max(0.0, ticks / os.sysconf("SC_CLK_TCK") / seconds)
 
 
-def _busy() -> float | None:
-    """Seconds that all cores were busy since the machine started, stolen time included."""
+def _busy() -> int | None:
+    """Ticks for which the cores were busy since the machine started, stolen time included."""
     try:
-        numbers = [int(word) for word in _STAT.read_text().splitlines()[0].split()[1:]]
+        numbers = [int(word) for word in (_PROC / "stat").read_text().splitlines()[0].split()[1:]]
     except (OSError, ValueError, IndexError):
         return None
-    ticks = sum(n for i, n in enumerate(numbers[:_GUEST]) if i not in _IDLE)
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return sum(n for i, n in enumerate(numbers[:_GUEST]) if i not in _IDLE)
 
 
-def _own() -> float:
-    found = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in found)
+def _own() -> int:
+    """Ticks that this process and its descendants took."""
+    parents, ticks = {}, {}
+    for folder in _PROC.glob("[0-9]*"):
+        try:
+            words = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it ended meanwhile
+            continue
+        parents[int(folder.name)] = int(words[_PARENT])
+        ticks[int(folder.name)] = sum(int(word) for word in words[_TIMES])
+    mine = {os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in mine} - mine:
+        mine |= more
+    return sum(ticks.get(pid, 0) for pid in mine)

@@ -46,10 +46,10 @@ def test_deeper_networks_have_inner_blocks_like_the_measured_ones() -> None:
 
 def test_others_on_the_machine_are_told() -> None:
     result: dict[str, Any] = {"kind": "parallel", "started": "then", "finished": "now", "versions": {"lab": "1"}}
-    quiet = machine_lines({**result, "machine": {**MACHINE, "others": 0.02, "load_average": [9.0, 0, 0]}})
-    busy = machine_lines({**result, "machine": {**MACHINE, "others": 0.7}})
-    assert quiet[1] == "Other processes kept 0.0200 of 2 cores busy meanwhile."
-    assert "0.700 of 2 cores" in busy[1] and "measure again" in busy[1]
+    quiet = machine_lines({**result, "machine": {**MACHINE, "others": 0.02, "anew": 0, "load_average": [9.0, 0, 0]}})
+    busy = machine_lines({**result, "machine": {**MACHINE, "others": 0.7, "anew": 3}})
+    assert quiet[1].endswith("other processes kept at most 0.02 of 2 cores busy.")
+    assert "0.70 of 2 cores busy (3 disturbed turns were made anew); the times say little" in busy[1]
 
 
 def test_it_is_measured_and_saved(tmp_path: Path) -> None:
