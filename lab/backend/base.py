@@ -7,8 +7,9 @@ the method it replaces. Outputs and temporaries of size come from `empty`, so th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from types import ModuleType
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, TypeAlias, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from lab.backend.scaled import ScaledRows
 
 Array: TypeAlias = npt.NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
+Result = TypeVar("Result")
 Kernels: TypeAlias = Literal["auto", "numba", "numpy"]
 
 
@@ -73,6 +75,14 @@ class Backend(ABC):
     @abstractmethod
     def trim(self) -> None:
         """Give memory that waits for reuse back to the system."""
+
+    # -- rows of a batch on several threads ----------------------------------------------------------------------
+    def in_parts(self, work: Callable[[slice], Result], n: int) -> list[Result]:
+        """work(rows) for slices that cover rows 0 to n, in order; several at once where that is faster.
+
+        For work on each row alone that makes many small products: BLAS gains nothing from threads inside each.
+        """
+        return [work(slice(0, n))]
 
     # -- batches -------------------------------------------------------------------------------------------------
     def gather(self, data: Array, index: Array, scale: float) -> Array:

@@ -1,4 +1,4 @@
-"""numpy's own BLAS, called directly for the one thing that numpy has no words for: C <- alpha A^T B + beta C.
+"""numpy's own BLAS, called directly for what numpy has no words for: C <- alpha A^T B + beta C, and fewer threads.
 
 The library is the one that numpy has loaded, found among those of this process, so that there is no second pool of
 threads. Its names are not numpy's public interface: what is found is tried on a small product before it is used, and
@@ -8,6 +8,7 @@ where nothing is found or the trial fails, callers do it in two steps.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Protocol
 
@@ -24,6 +25,24 @@ class Gemm(Protocol):
     """C <- alpha A^T B + beta C for C-ordered A (N, I), B (N, O), C (I, O) of one floating type."""
 
     def __call__(self, A: Array, B: Array, C: Array, alpha: float, beta: float) -> None: ...
+
+
+@cache
+def thread_setter() -> Callable[[int], None] | None:
+    """Sets how many threads OpenBLAS gives to a product from now on; None where numpy runs on another library.
+
+    threadpoolctl does the same for every library of the process, which takes too long to be done for every layer.
+    """
+    for library in threadpool_info():
+        if library["internal_api"] == "openblas" and "numpy" in library["filepath"]:
+            loaded = ctypes.CDLL(library["filepath"])
+            for prefix, suffix, _ in _PREFIXES:
+                name = f"{prefix.replace('cblas', 'openblas')}set_num_threads{suffix}"
+                if (function := getattr(loaded, name, None)) is not None:
+                    function.argtypes, function.restype = [ctypes.c_int], None
+                    setter: Callable[[int], None] = function
+                    return setter
+    return None
 
 
 @cache

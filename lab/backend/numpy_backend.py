@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
+from itertools import pairwise
 from math import prod
 from types import ModuleType
 from typing import Any, overload
@@ -12,12 +14,13 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from lab.backend.base import Array, Backend, Kernels, Shape
-from lab.backend.blas import gemm
+from lab.backend.base import Array, Backend, Kernels, Result, Shape
+from lab.backend.blas import gemm, thread_setter
 from lab.backend.labelled import LabelledRows
 from lab.backend.pool import Pool
 from lab.backend.product import Product
 from lab.backend.scaled import ScaledRows
+from lab.backend.side_by_side import inside, side_by_side
 from lab.errors import UsageError
 from lab.registry import register, unknown
 
@@ -82,6 +85,17 @@ class NumpyBackend(Backend):
         out = self.empty(rows.shape, kind="data")
         np.multiply(rows, self.dtype.type(scale), out=out, casting="unsafe")
         return out
+
+    def in_parts(self, work: Callable[[slice], Result], n: int) -> list[Result]:
+        threads, setter = min(self.threads, n), thread_setter()
+        if threads < 2 or setter is None or inside():
+            return super().in_parts(work, n)
+        bounds = [n * i // threads for i in range(threads + 1)]
+        setter(1)
+        try:
+            return side_by_side([partial(work, slice(low, high)) for low, high in pairwise(bounds)])
+        finally:
+            setter(self.threads)
 
     def affine(self, x: Array | LabelledRows, W: Array, b: Array | None) -> Array:
         if not self._compiled or b is None or isinstance(x, LabelledRows):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import prod
+from threading import RLock
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -91,19 +92,21 @@ class Pool:
         self.source: Callable[[int], npt.NDArray[np.uint8]] | None = None
         self.fresh = 0
         self._free: dict[int, list[_Raw]] = {}
+        self._lock = RLock()  # parts of a batch ask side by side; a thread may give back while it asks
 
     def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike, kind: str | None = None) -> npt.NDArray[Any]:
         """An uninitialised C-ordered array over a pooled buffer, counted under `kind`."""
         dtype = np.dtype(dtype)
         nbytes = max(1, -(-prod(shape) * dtype.itemsize // _ALIGN)) * _ALIGN
-        waiting = self._free.get(nbytes)
-        if waiting:
-            raw = waiting.pop()
-        else:
-            self.fresh += 1
-            raw = _aligned(nbytes) if self.source is None else _whole(self.source(nbytes))
-        kind = self.usage.kind_of(kind)
-        self.usage.add(kind, nbytes)
+        with self._lock:
+            waiting = self._free.get(nbytes)
+            if waiting:
+                raw = waiting.pop()
+            else:
+                self.fresh += 1
+                raw = _aligned(nbytes) if self.source is None else _whole(self.source(nbytes))
+            kind = self.usage.kind_of(kind)
+            self.usage.add(kind, nbytes)
         return np.asarray(_Lease(self, raw, shape, dtype.str, kind))
 
     def trim(self) -> None:
@@ -112,8 +115,9 @@ class Pool:
 
     def _take_back(self, raw: _Raw, kind: str) -> None:
         nbytes = raw[2]
-        self.usage.add(kind, -nbytes)
-        self._free.setdefault(nbytes, []).append(raw)
+        with self._lock:
+            self.usage.add(kind, -nbytes)
+            self._free.setdefault(nbytes, []).append(raw)
 
 
 def _aligned(nbytes: int) -> _Raw:

@@ -97,9 +97,14 @@ class Conv2D(Layer):
         return (O, *self._windows.out)
 
     def forward(self, x: Array, ctx: Ctx) -> tuple[Array, Cache]:
-        ops, w, G, O = ctx.ops, self._windows, self.groups, self.channels
-        W, b = self.params["W"].reshape(G, O // G, -1), self.params.get("b")
-        y, z = ops.empty((len(x), O, *w.out)), None
+        y = ctx.ops.empty((len(x), self.channels, *self._windows.out))
+        ctx.ops.in_parts(lambda rows: self._forward(x[rows], y[rows], ctx.ops), len(x))
+        return y, x if ctx.keep else None
+
+    def _forward(self, x: Array, y: Array, ops: Backend) -> None:
+        """y from x, some images at a time."""
+        w, G, O = self._windows, self.groups, self.channels
+        W, b, z = self.params["W"].reshape(G, O // G, -1), self.params.get("b"), None
         for rows, cols in w.columns(x, ops):
             n = cols.shape[3]
             if z is None or z.shape[1] != n:
@@ -109,13 +114,20 @@ class Conv2D(Layer):
                 y[rows] = w.crop(z)
             else:
                 ops.xp.add(w.crop(z), b[:, None, None], out=y[rows])
-        return y, x if ctx.keep else None
 
     def backward(self, dy: Array, cache: Cache, ctx: Ctx, need_dx: bool = True) -> tuple[Array | None, Grads]:
         way = self._backward_by_outputs if self._by_outputs else self._backward_by_inputs
-        dW = ctx.ops.empty(self.params["W"].shape, kind="gradients")
-        dx = ctx.ops.empty(cache.shape) if need_dx else None
-        way(cache, dy, dW, dx, ctx.ops)
+        ops, shape = ctx.ops, self.params["W"].shape
+        dx = ops.empty(cache.shape) if need_dx else None
+
+        def part(rows: slice) -> Array:
+            dW = ops.empty(shape, kind="gradients")
+            way(cache[rows], dy[rows], dW, None if dx is None else dx[rows], ops)
+            return dW
+
+        dW, *others = ops.in_parts(part, len(cache))
+        for other in others:
+            dW += other
         if not self.bias:
             return dx, {"W": dW}
         db = ctx.ops.empty((self.channels,), kind="gradients")

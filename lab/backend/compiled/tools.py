@@ -1,19 +1,19 @@
 """How loops are compiled, and how a large one is shared between threads.
 
-The loops release the GIL, so that `split` can give each part of a large array to a thread of its own; threads of
-Python's sleep when idle, while those of numba's own pools keep spinning and take the cores from BLAS.
+The loops release the GIL, so that `split` can give each part of a large array to a thread of its own. They are Python's
+threads, since those of numba's own pools keep spinning when idle and take the cores from BLAS.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numba
+
+from lab.backend.side_by_side import inside, side_by_side
 
 SPLIT_FROM = 1 << 18  # elements; below, handing work to a thread costs more than it saves
 
@@ -42,21 +42,9 @@ def _jit(function: Callable[..., Any], liberties: bool | Collection[str]) -> Any
 def split(kernel: Any, arrays: list[Any], numbers: tuple[Any, ...], threads: int) -> None:
     """kernel(*arrays, *numbers) over flat arrays, in `threads` equal parts side by side where they are large."""
     size = arrays[0].size
-    if threads < 2 or size < SPLIT_FROM:
+    if threads < 2 or size < SPLIT_FROM or inside():
         kernel(*arrays, *numbers)
         return
     bounds = [size * i // threads // 16 * 16 for i in range(threads)] + [size]
     parts = [[a[low:high] for a in arrays] for low, high in pairwise(bounds)]
-    waiting = [_pool(threads - 1).submit(kernel, *part, *numbers) for part in parts[1:]]
-    kernel(*parts[0], *numbers)
-    for part in waiting:
-        part.result()
-
-
-@cache
-def _pool(workers: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(workers, thread_name_prefix="lab-kernel")
-
-
-# Threads do not survive a fork: a child makes its own.
-os.register_at_fork(after_in_child=_pool.cache_clear)
+    side_by_side([partial(kernel, *part, *numbers) for part in parts])
