@@ -28,17 +28,33 @@ _HOMES = {
         "ForwardForwardRegressor",
     ),
     "lab.networks": ("Block", "Network", "Source", "cnn", "gru", "linear", "local_fields", "lstm", "mlp", "rnn"),
-    "lab.objectives": ("BinaryCrossEntropy", "CrossEntropy", "Goodness", "Hinge", "SquaredError"),
+    "lab.objectives": (
+        "BinaryCrossEntropy",
+        "CrossEntropy",
+        "CwComp",
+        "DeeperForward",
+        "Goodness",
+        "Hinge",
+        "MonoForward",
+        "PredSim",
+        "SelfContrast",
+        "SquaredError",
+        "SymBa",
+    ),
     "lab.optimizers": ("SGD", "Adam"),
     "lab.registry": ("register",),
     "lab.trainers": (
         "BackpropTrainer",
+        "ContrastiveTrainer",
         "EarlyStop",
         "Ensemble",
         "EpochRecord",
+        "EvidenceReadout",
         "FeedbackAlignmentTrainer",
         "ForwardForwardTrainer",
         "LayerParallelTrainer",
+        "LinearReadout",
+        "LocalSupervisedTrainer",
         "Readout",
         "Trainer",
         "check_trainer",
@@ -71,14 +87,23 @@ if TYPE_CHECKING:
     from lab.networks import rnn as rnn
     from lab.objectives import BinaryCrossEntropy as BinaryCrossEntropy
     from lab.objectives import CrossEntropy as CrossEntropy
+    from lab.objectives import CwComp as CwComp
+    from lab.objectives import DeeperForward as DeeperForward
     from lab.objectives import Goodness as Goodness
     from lab.objectives import Hinge as Hinge
+    from lab.objectives import MonoForward as MonoForward
+    from lab.objectives import PredSim as PredSim
+    from lab.objectives import SelfContrast as SelfContrast
     from lab.objectives import SquaredError as SquaredError
+    from lab.objectives import SymBa as SymBa
     from lab.optimizers import SGD as SGD
     from lab.optimizers import Adam as Adam
     from lab.registry import register as register
     from lab.trainers import (
         BackpropTrainer as BackpropTrainer,
+    )
+    from lab.trainers import (
+        ContrastiveTrainer as ContrastiveTrainer,
     )
     from lab.trainers import (
         EarlyStop as EarlyStop,
@@ -90,10 +115,19 @@ if TYPE_CHECKING:
         EpochRecord as EpochRecord,
     )
     from lab.trainers import (
+        EvidenceReadout as EvidenceReadout,
+    )
+    from lab.trainers import (
         FeedbackAlignmentTrainer as FeedbackAlignmentTrainer,
     )
     from lab.trainers import (
         ForwardForwardTrainer as ForwardForwardTrainer,
+    )
+    from lab.trainers import (
+        LinearReadout as LinearReadout,
+    )
+    from lab.trainers import (
+        LocalSupervisedTrainer as LocalSupervisedTrainer,
     )
     from lab.trainers import (
         Readout as Readout,
