@@ -34,7 +34,8 @@ class Similarity:
     def backward(self, d: Array, ops: Backend) -> Array:
         """dz for the gradient d of a loss with respect to the matrix, d symmetric.
 
-        du = 2 d u; dc = (du - u (u . du)) / |c|, what is along c changes its length alone; dz = dc - mean(dc).
+        du = 2 d u; dz = (du - u (u . du)) / |c|: what is along c changes its length alone. No mean is to be subtracted
+        again, since u is centred, and so is what is made of it.
         """
         dz = ops.empty(self.u.shape)
         ops.xp.matmul(d, self.u, out=dz)
@@ -43,7 +44,6 @@ class Similarity:
         ops.xp.multiply(self.u, ops.xp.einsum("nm,nm->n", self.u, dz)[:, None], out=along)
         dz -= along
         dz /= self.length
-        dz -= dz.mean(axis=1, keepdims=True)
         return dz
 
 
