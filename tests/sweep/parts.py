@@ -12,9 +12,13 @@ from lab.trainers import BackpropTrainer
 VARIABLE = "LAB_TEST_TROUBLE"  # "kill@13": SIGKILL after step 13; "kill@test": when the test rows are opened
 
 
-def meet(place: str) -> None:
+TROUBLES = "LAB_TEST_TROUBLES"  # the same for several runs of a sweep, by their seeds: "0:raise@2,3:hang@2"
+
+
+def meet(place: str, seed: int = 0) -> None:
     """Do what the environment says for this place."""
-    what, _, where = os.environ.get(VARIABLE, "").partition("@")
+    each = dict(entry.split(":") for entry in os.environ.get(TROUBLES, "").split(",") if entry)
+    what, _, where = each.get(str(seed), os.environ.get(VARIABLE, "")).partition("@")
     if where != place:
         return
     once = os.environ.get("LAB_TEST_ONCE", "")
@@ -25,6 +29,8 @@ def meet(place: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "segfault":
         os.kill(os.getpid(), signal.SIGSEGV)
+    if what == "terminate":
+        os.kill(os.getpid(), signal.SIGTERM)
     if what == "exit":
         os._exit(3)
     if what == "memory":
@@ -43,12 +49,12 @@ class Troubled(BackpropTrainer):
 
     def _step(self, *arguments: Any) -> Any:
         seen = super()._step(*arguments)
-        meet(str(self.progress.step + 1))
+        meet(str(self.progress.step + 1), self.seed)
         if os.environ.get("LAB_TEST_SLOW"):
             time.sleep(float(os.environ["LAB_TEST_SLOW"]))
         return seen
 
     def _evaluate(self, split: Split) -> dict[str, Any]:
         if split.name.endswith("(test)"):
-            meet("test")
+            meet("test", self.seed)
         return super()._evaluate(split)
