@@ -128,7 +128,7 @@ def test_auto_is_the_trainers() -> None:
 
 
 def test_maximum_before_a_rising_activation_is_the_same_block() -> None:
-    x = np.random.default_rng(0).standard_normal((2, 1, 4, 4))
+    x = 9 * np.random.default_rng(0).standard_normal((20, 1, 4, 4))  # far into where swish falls
     ctx = Ctx(NumpyBackend("float64"))
     for act in ("relu", "swish"):
         net = built(cnn(channels=(3,), activation=act), (1, 4, 4), labelled=False, defaults=NONE)  # type: ignore[arg-type]
@@ -136,8 +136,8 @@ def test_maximum_before_a_rising_activation_is_the_same_block() -> None:
         assert isinstance(body, Sequential)
         z = body.layers[0].forward(x, ctx)[0]
         f = z * (z > 0) if act == "relu" else z / (1 + np.exp(-z))
-        expected = f.reshape(2, 3, 2, 2, 2, 2).max(axis=(3, 5))
-        np.testing.assert_allclose(net.blocks[0].respond([x], ctx)[0], expected, rtol=1e-12)
+        expected = f.reshape(20, 3, 2, 2, 2, 2).max(axis=(3, 5))
+        np.testing.assert_allclose(net.blocks[0].respond([x], ctx)[0], expected, rtol=1e-12, atol=1e-12)
 
 
 def build_all(spec: Any, shape: tuple[int, ...], labelled: bool = False) -> Any:
