@@ -15,8 +15,10 @@ PIECE = 2**16  # bytes received at a time
 PROBE = 8.0  # seconds in all for a mirror to say that it has the file; also ends a name server's silence
 
 
-def download(url: str, folder: Path, *, digest: str, limit: int) -> Path:
+def download(url: str, folder: Path, *, digest: str | None, limit: int) -> Path:
     """Return the path in `folder` of the file at `url`, at most `limit` bytes, checked against its SHA-256.
+
+    digest: None where none is published; whoever asks then has to check what came.
 
     Raises DataError where nothing answers, the answer is refused, cut off or too large, or the digest is another.
     """
@@ -34,7 +36,8 @@ def download(url: str, folder: Path, *, digest: str, limit: int) -> Path:
     }
     getter = pooch.HTTPDownloader(**options)
     try:
-        return Path(pooch.retrieve(url, known_hash=f"sha256:{digest}", fname=name, path=folder, downloader=getter))
+        known = None if digest is None else f"sha256:{digest}"
+        return Path(pooch.retrieve(url, known_hash=known, fname=name, path=folder, downloader=getter))
     except requests.RequestException as error:  # before OSError, which it is
         raise DataError(f"{url} was not received ({_why(error)})") from None
     except ValueError:

@@ -64,13 +64,13 @@ def test_an_unknown_name(name: str, near: str) -> None:
         load_dataset(name)
     assert str(caught.value) == (
         f"unknown data set {name!r}: did you mean {near!r}? "
-        "valid: breast_cancer, cifar10, diabetes, digits, fashion_mnist, japanese_vowels, mnist, "
+        "valid: aesop, breast_cancer, cifar10, diabetes, digits, fashion_mnist, japanese_vowels, mnist, "
         "or the path of a file, .npz or text"
     )
 
 
 def test_a_name_like_no_other() -> None:
-    with pytest.raises(UsageError, match=r"unknown data set 'zzz': valid: breast_cancer"):
+    with pytest.raises(UsageError, match=r"unknown data set 'zzz': valid: aesop, breast_cancer"):
         load_dataset("zzz")
 
 
