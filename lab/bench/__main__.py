@@ -1,4 +1,4 @@
-"""`python -m lab.bench [speed | layers | scaling | parallel | memory | report]`, also as `lab bench ...`."""
+"""`python -m lab.bench [speed | layers | inference | scaling | parallel | memory | report]`, or `lab bench ...`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 
 from lab.errors import LabError, UsageError
 
-COMMANDS = ("speed", "layers", "scaling", "parallel", "memory", "report")
+COMMANDS = ("speed", "layers", "inference", "scaling", "parallel", "memory", "report")
 _USUAL = "4x2000,3x1000"
 _TINY = ("lab", "torch", "torch-plain", "torch-fused", "gemm-numpy")  # what needs no compiling
 _OUT = {
     "speed": Path("reports/speed"),
     "layers": Path("reports/speed"),
     "scaling": Path("reports/speed"),
+    "inference": Path("reports/speed"),
     "parallel": Path("reports/speed"),
     "memory": Path("reports/memory"),
 }
@@ -32,8 +33,10 @@ def main(argv: list[str] | None = None) -> int:
             from lab.registry import unknown
 
             raise UsageError(unknown("bench command", word, COMMANDS))
-        commands = {"speed": _speed, "layers": _layers, "scaling": _scaling, "parallel": _parallel, "memory": _memory,
-                    "report": _report}  # fmt: skip
+        commands = {
+            "speed": _speed, "layers": _layers, "inference": _inference, "scaling": _scaling, "parallel": _parallel,
+            "memory": _memory, "report": _report,
+        }  # fmt: skip
         return commands[word](arguments)
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -116,6 +119,32 @@ def _layers(arguments: list[str]) -> int:
         works, plan = [replace(work, batch_size=4) for work in works], Plan(2, 1, 1, 1, memory=False)
     result = measured("layers", [(work, SIDES) for work in works], plan, _tell)
     print("\n".join([*machine_lines(result), "", layers_table(result).text()]))
+    return _saved(result, asked.out)
+
+
+def _inference(arguments: list[str]) -> int:
+    from lab.bench.inference import Plan, answer
+    from lab.bench.tables import inference_table, machine_lines
+    from lab.measure.environment import usable_cores
+
+    usual = Plan()
+    parser = _parser("inference", "Rows a second of each readout, apart from training.")
+    parser.add_argument("--size", type=_sizes, default=[(usual.depth, usual.width)], help="depth x width (3x1000)")
+    parser.add_argument("--rows", type=int, default=usual.rows, help="rows answered in one go (2000)")
+    parser.add_argument("--rounds", type=int, default=usual.rounds, help="measured turns of each readout (7)")
+    parser.add_argument("--epochs", type=int, default=usual.epochs, help="epochs of training before (1)")
+    parser.add_argument("--shortlists", type=_numbers, default=usual.shortlists, help="labels of a list, ... (2,3)")
+    parser.add_argument("--threads", type=int, default=usable_cores(), help="threads (all cores)")
+    parser.add_argument("--data", default=usual.data, help="data set with validation rows (mnist)")
+    asked = parser.parse_args(arguments)
+    if min(asked.rows, asked.rounds, asked.epochs, asked.threads) < 1:
+        raise UsageError("rows, rounds, epochs and threads must be at least 1")
+    (depth, width), *_ = asked.size
+    plan = Plan(depth, width, asked.rows, asked.rounds, 1, asked.epochs, asked.shortlists, asked.threads, asked.data)
+    if asked.quick:
+        plan = Plan(2, 32, 50, 2, 1, 1, (2,), asked.threads, "digits")
+    result = answer(plan, _tell)
+    print("\n".join([*machine_lines(result), "", inference_table(result).text()]))
     return _saved(result, asked.out)
 
 

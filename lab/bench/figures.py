@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -19,7 +19,7 @@ from lab.report.numbers import plain, significant
 from lab.report.panel import SUBTITLE, TITLE, Key, Panel, axes_in, finish, key_panel, put_titles, round_ticks
 from lab.report.rows_panel import Row, rows_panel
 from lab.report.statistics import Interval
-from lab.report.style import MEMORY_COLOURS, MUTED, WIDTH, series_style, styled
+from lab.report.style import MARKERS, MEMORY_COLOURS, MUTED, WIDTH, series_style, styled
 
 Styles = Mapping[str, tuple[str, str]]
 
@@ -65,6 +65,23 @@ def layers_figure(result: dict[str, Any]) -> Figure:
                            {"layers": rows}, f"ratios: {_said(rows)}", from_zero=True)  # fmt: skip
     caption = "Bars are medians over pairs of turns, strokes their range; above 1 this lab is faster, grey is below."
     return Figure("layers", "Layers beside PyTorch", caption, (panel,))
+
+
+def inference_figure(result: dict[str, Any]) -> Figure:
+    """One bar a readout."""
+    rows = []
+    for i, found in enumerate(result["readouts"]):
+        speed = found["rows_per_second"]
+        value = f"{significant(speed['median'])} ({found['passes_per_prediction']})"
+        interval = Interval(speed["n"], speed["median"], speed["low"], speed["high"])
+        rows.append(Row(found["name"], value, value, series_style(0 if not i else 1)[0], interval=interval))
+    plan = result["plan"]
+    name = f"mlp {plan['depth']}x{plan['width']}, {result['n']:,} rows at once"
+    with styled():
+        panel = rows_panel("inference-0", "answering", "rows a second (higher is better)", {name: rows},
+                           f"{name}: {_said(rows)}", from_zero=True)  # fmt: skip
+    caption = "Bars are medians over turns, strokes their range; in brackets the passes that an answer takes."
+    return Figure("inference", "How fast answers are", caption, (panel,))
 
 
 def _bar(subject: dict[str, Any], colours: Mapping[str, str]) -> Row:
@@ -156,25 +173,30 @@ def memory_figure(result: dict[str, Any]) -> Figure:
           for of in ("counted", "model") for kind in (*MEMORY_COLOURS, "peak")}} for p in result["points"]]
     )  # fmt: skip
     largest = {axis: int(frame[axis].max()) for axis in AXES}
-    styles = {name: series_style(i) for i, name in enumerate(frame["variant"].unique())}
+    styles = _by_method(frame["variant"].unique())
     panels = []
     with styled():
-        for axis in AXES:
+        for axis, apart in (("depth", True), *((axis, False) for axis in AXES)):
             others = {other: largest[other] for other in AXES if other != axis}
             here = frame[np.logical_and.reduce([frame[other] == value for other, value in others.items()])]
             if here[axis].nunique() < 2:
                 continue
-            # What a method keeps for its answer is part of what it pays: both kinds are added.
+            # What a method keeps for its answer is part of what it pays: but for one panel both kinds are added.
+            kinds = ("activations",) if apart else ("activations", "readout")
             shown = here.assign(
-                series=here["variant"], x=here[axis], median=here["counted-activations"] + here["counted-readout"],
-                y=here["model-activations"] + here["model-readout"],
+                series=here["variant"], x=here[axis], median=sum(here[f"counted-{kind}"] for kind in kinds),
+                y=sum(here[f"model-{kind}"] for kind in kinds),
             )  # fmt: skip
             shown = shown.assign(low=shown["median"], high=shown["median"])
             where = ", ".join(f"{other} {value:,}" for other, value in others.items())
             said = "; ".join(f"{e['variant']} {e['kind']} exponent {e['exponent']:.2f}"
-                             for e in result["exponents"] if e["axis"] == axis)  # fmt: skip
-            title, unit = f"activations and readout against {axis}", f"MiB at {where} (log scales)"
-            panels.append(_trend(f"memory-{axis}", title, unit, axis, shown, shown, styles, said, log=True))
+                             for e in result["exponents"] if e["axis"] == axis and e["kind"] in kinds)  # fmt: skip
+            title, unit = f"{' and '.join(kinds)} against {axis}", f"MiB at {where} (log scales)"
+            panels.append(
+                _trend(
+                    f"memory-{axis}{'-apart' if apart else ''}", title, unit, axis, shown, shown, styles, said, log=True
+                )
+            )
         at_largest = frame[np.logical_and.reduce([frame[axis] == value for axis, value in largest.items()])]
         rows = [
             Row(str(row["variant"]), f"peak {mib(row['counted-peak'] * 2**20)} MiB",
@@ -192,6 +214,18 @@ def memory_figure(result: dict[str, Any]) -> Figure:
         "alive at one moment, which is less than the sum where kinds follow each other."
     )
     return Figure("memory", "Where the memory goes", caption, tuple(panels), legend)
+
+
+def _by_method(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """A colour for each method and a marker for each of its variants, so that methods are told apart at a glance."""
+    methods: dict[str, list[str]] = {}
+    for name in names:
+        methods.setdefault(name.split(",")[0], []).append(name)
+    return {
+        name: (series_style(i)[0], MARKERS[j])
+        for i, variants in enumerate(methods.values())
+        for j, name in enumerate(variants)
+    }
 
 
 def _trend(

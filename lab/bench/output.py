@@ -15,7 +15,7 @@ from lab.record import storage
 from lab.report.numbers import fixed
 from lab.report.text import counted, markdown
 
-KINDS = ("speed", "layers", "scaling", "parallel", "memory")
+KINDS = ("speed", "layers", "inference", "scaling", "parallel", "memory")
 SCHEMA = 1
 
 
@@ -38,6 +38,7 @@ def render(folder: Path) -> Path:
         "layers": figures.layers_figure,
         "scaling": figures.scaling_figure,
         "parallel": figures.parallel_figure,
+        "inference": figures.inference_figure,
         "memory": figures.memory_figure,
     }
     parts = []
@@ -112,6 +113,21 @@ def _layers(result: dict[str, Any]) -> str:
         "ratio, over pairs of turns, is PyTorch's time over this lab's: above 1 this lab is faster.",
         tables.layers_table(result).markdown().strip(),
         *map(markdown, failed),
+    ])  # fmt: skip
+
+
+def _inference(result: dict[str, Any]) -> str:
+    plan = result["plan"]
+    return "\n\n".join([
+        "Answering, apart from training",
+        *map(markdown, tables.machine_lines(result)),
+        "FIGURE",
+        f"One network by backpropagation and one by forward-forward, {counted(plan['epochs'], 'epoch')} of training "
+        f"each on {markdown(plan['data'])}; every readout then answers the same {result['n']:,} rows of the "
+        f"validation split, {counted(plan['rounds'], 'turn')} each, alternating, after {plan['warm_up']} that is not "
+        "counted. A shortlist is ranked by the softmax head in one pass, and goodness decides between its labels. "
+        "Operations are those of `trainer.cost()`: the first block's product with the image is shared between labels.",
+        tables.inference_table(result).markdown().strip(),
     ])  # fmt: skip
 
 
@@ -190,6 +206,7 @@ def _memory(result: dict[str, Any]) -> str:
 _SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "speed": _speed,
     "layers": _layers,
+    "inference": _inference,
     "scaling": _scaling,
     "parallel": _parallel,
     "memory": _memory,

@@ -149,6 +149,21 @@ def _measured(result: dict[str, Any], family: str, label: str, name: str) -> str
     return ""
 
 
+def inference_table(result: dict[str, Any]) -> Table:
+    """One row a readout: passes, operations, speed and accuracy."""
+    rows = [
+        [
+            found["name"],
+            str(found["passes_per_prediction"]),
+            significant(found["flops_per_prediction"] / 1e6),
+            spread(found["rows_per_second"]),
+            fixed(100 * found["accuracy"], 2),
+        ]
+        for found in result["readouts"]
+    ]
+    return Table(("readout", "passes", "Mflop a row", "rows/s", "validation accuracy, %"), rows)
+
+
 def memory_table(result: dict[str, Any], largest: dict[str, int]) -> Table:
     """What the step of each variant holds at the largest sizes, in MiB: counted, and by the model."""
     kinds = ("weights", "gradients", "optimizer", "activations", "readout", "workspace", "data", "peak")
