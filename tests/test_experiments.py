@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from lab.app import config_folder
 from lab.config import parse
+from lab.data import load_dataset
 from lab.data.registry import entry
 from lab.errors import DataError
 from lab.run import run
@@ -35,11 +37,14 @@ def smaller(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
+data = cache(load_dataset)  # most of the time would go into reading MNIST again and again
+
+
 @pytest.mark.parametrize("name", sorted(path.stem for path in config_folder().glob("experiment/*.yaml")))
 def test_it_runs(name: str, tmp_path: Path) -> None:
     config = parse({**smaller(composed(f"experiment={name}")), "runs": str(tmp_path)})
     try:
-        record = run(config)
+        record = run(config, data=data(config.data["name"], **config.data_options))
     except DataError as error:
         if "fetch" not in str(error):
             raise
