@@ -10,9 +10,12 @@ import re
 import sys
 from pathlib import Path
 
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for tools.benches
 from lab.report import load_records
 from lab.report.compare import compare
 from lab.report.tables import Table, folded, summary
+from tools import benches
 
 ROOT = Path(__file__).resolve().parent.parent
 # section of the README -> folder of records, and the columns that its table shows
@@ -27,6 +30,16 @@ SECTIONS = {
         ("trainer", "seeds", "test error", "accuracy by goodness", "accuracy by softmax head"),
     ),
 }  # fmt: skip
+
+
+# section -> how it is drawn, and the folder of the bench's results
+BENCHES = {"speed": (benches.speed, "reports/speed"), "memory": (benches.memory, "reports/memory")}
+
+
+def bench(name: str) -> str:
+    """A table of a bench's main figures; empty where nothing was measured."""
+    draw, folder = BENCHES[name]
+    return draw(ROOT / folder) if (ROOT / folder / f"{name}.json").is_file() else ""
 
 
 def section(name: str) -> str:
@@ -55,9 +68,9 @@ def markdown(table: Table, columns: tuple[str, ...]) -> str:
 
 def filled(text: str) -> str:
     """The README with every section drawn anew."""
-    for name in SECTIONS:
+    for name in (*SECTIONS, *BENCHES):
         pattern = rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)"
-        drawn = section(name)
+        drawn = section(name) if name in SECTIONS else bench(name)
         text = re.sub(pattern, lambda m, drawn=drawn: f"{m[1]}{drawn}{m[2]}", text, flags=re.DOTALL)
     return text
 

@@ -28,7 +28,7 @@ def save(result: dict[str, Any], folder: Path) -> None:
 
 def render(folder: Path) -> Path:
     """Draw figures and index.md from the JSON files of a folder; returns the page. Raises UsageError without any."""
-    results = {kind: _read(folder / f"{kind}.json", kind) for kind in KINDS if (folder / f"{kind}.json").exists()}
+    results = {kind: read(folder / f"{kind}.json", kind) for kind in KINDS if (folder / f"{kind}.json").exists()}
     if not results:
         raise UsageError(f"{folder} holds no result of a bench; run `python -m lab.bench --out {folder}` first")
     from lab.bench import figures
@@ -57,7 +57,7 @@ def render(folder: Path) -> Path:
     return page
 
 
-def _read(path: Path, kind: str) -> dict[str, Any]:
+def read(path: Path, kind: str) -> dict[str, Any]:
     result = storage.read_json(path)
     if not isinstance(result, dict) or (result.get("schema"), result.get("kind")) != (SCHEMA, kind):
         raise DataError(f"{path} is no {kind} result of this version; measure again")
