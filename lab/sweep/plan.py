@@ -41,10 +41,13 @@ class Plan:
     name: str
     runs_folder: Path
     runs: tuple[Planned, ...] = ()
+    place: Path | None = None  # where it was read from, or is kept though it grows
 
     @property
     def folder(self) -> Path:
         """Where the sweep keeps its plan and its report."""
+        if self.place is not None:
+            return self.place
         ids = "\n".join(run.run_id for run in self.runs)
         return self.runs_folder / "sweeps" / f"{self.name}-{hashlib.sha256(ids.encode()).hexdigest()[:8]}"
 
@@ -119,7 +122,7 @@ def read_plan(folder: Path) -> Plan:
         raise DataError(f"{path} is no plan that this version reads; ask for the sweep again")
     try:
         runs = tuple(_planned(run) for run in found["runs"])
-        return Plan(str(found["name"]), folder.resolve().parent.parent, runs)
+        return Plan(str(found["name"]), folder.resolve().parent.parent, runs, folder)
     except (KeyError, TypeError, ValueError):
         raise DataError(f"{path} is damaged; ask for the sweep again") from None
 
