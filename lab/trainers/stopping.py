@@ -41,6 +41,8 @@ class EarlyStop:
                classes, rmse of numbers, bits_per_character of a text, which ask the same of every trainer, while losses
                differ in meaning
     min_delta  what counts as an improvement: more than so much better than the best
+    after      patience is counted from this epoch on at the earliest: accuracy by goodness may be near chance for some
+               epochs before it begins to rise
     restore    go back to the weights of the best epoch, where training ends early and at its last epoch too; until then
                a copy of them is kept
 
@@ -52,13 +54,15 @@ class EarlyStop:
     patience: int = 5
     metric: str = "auto"
     min_delta: float = 0.0
+    after: int = 0
     restore: bool = True
 
     def __post_init__(self) -> None:
         check(self)
-        if self.patience < 1 or self.min_delta < 0:
+        if self.patience < 1 or self.min_delta < 0 or self.after < 0:
             raise UsageError(
-                f"stop needs patience >= 1 and min_delta >= 0, got patience={self.patience} min_delta={self.min_delta}"
+                f"stop needs patience >= 1, min_delta >= 0 and after >= 0, got patience={self.patience} "
+                f"min_delta={self.min_delta} after={self.after}"
             )
 
     def begin(self, trainer: Trainer, valid: Split | None) -> None:
@@ -95,7 +99,7 @@ class EarlyStop:
             standing.best, standing.best_epoch = value, record.epoch
             if self.restore:
                 trainer.best = _copies(trainer)
-        elif record.epoch - standing.best_epoch >= self.patience:
+        elif record.epoch - max(standing.best_epoch, self.after) >= self.patience:
             standing.stopped_epoch = record.epoch
         ends = last or standing.stopped_epoch > 0
         if ends and self.restore and trainer.best:

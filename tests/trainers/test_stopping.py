@@ -69,6 +69,8 @@ def ends(stop: EarlyStop, metric: str, values: list[float]) -> tuple[int, int]:
         ({"patience": 1}, "r2", [-0.3, 0.2, 0.1], (3, 2)),
         ({"patience": 2, "min_delta": 0.1}, "accuracy", [0.5, 0.55, 0.58, 0.9], (3, 1)),
         ({"patience": 2, "min_delta": 0.1}, "loss", [0.5, 0.45, 0.38, 0.37, 0.36], (5, 3)),
+        ({"patience": 2, "after": 3}, "accuracy", [0.1] * 9, (5, 1)),
+        ({"patience": 2, "after": 3}, "accuracy", [0.1, 0.1, 0.1, 0.1, 0.2, 0.1, 0.1], (7, 5)),
         ({"patience": 3}, "r2", [math.nan, math.nan, 0.1, 0.0], (0, 3)),
         ({"patience": 3}, "r2", [math.nan] * 9, (3, 0)),
     ],
@@ -157,8 +159,8 @@ def test_layer_parallel_training_stops_as_the_plain_one() -> None:
 
 
 def test_what_is_refused_before_any_work() -> None:
-    for options in ({"patience": 0}, {"min_delta": -1.0}):
-        with pytest.raises(UsageError, match="stop needs patience >= 1 and min_delta >= 0"):
+    for options in ({"patience": 0}, {"min_delta": -1.0}, {"after": -1}):
+        with pytest.raises(UsageError, match="stop needs patience >= 1, min_delta >= 0 and after >= 0, got patience="):
             EarlyStop(**options)  # type: ignore[arg-type]
     trainer: Trainer = TRAINERS["forward_forward"]()
     for valid in (None, replace(toy(), x=toy().x[:0], y=toy().y[:0])):
