@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from lab.backend import Kernels
 from lab.diagnose.names import DIAGNOSTICS, Diagnostic
 from lab.errors import UsageError
 from lab.registry import names, part, unknown
@@ -36,7 +37,7 @@ _DATA = {
 _BACKEND = {
     "dtype": Option("dtype", Literal["float32", "float64"], "float32"),
     "threads": Option("threads", int, 2),
-    "kernels": Option("kernels", Literal["auto", "numba", "numpy"], "auto"),
+    "kernels": Option("kernels", Kernels, "auto"),
 }
 _EPOCHS = Option("epochs", int)
 _TOP = {

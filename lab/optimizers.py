@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-import numpy as np
-
 from lab.backend import Array, Backend
 from lab.errors import UsageError
 from lab.registry import register
@@ -48,7 +46,7 @@ class Optimizer(Protocol):
         ...
 
     def step(
-        self, params: dict[str, Array], grads: dict[str, Array], state: State, ops: Backend, gain: float = 1.0
+        self, params: dict[str, Array], grads: dict[str, Array], state: State, ops: Backend, gain: float | Array = 1.0
     ) -> None:
         """Update `params` and `state` in place; `gain` multiplies the learning rate."""
         ...
@@ -85,14 +83,15 @@ class SGD:
         return {f"{name}.velocity": ops.zeros(p.shape, p.dtype, kind="optimizer") for name, p in params.items()}
 
     def step(
-        self, params: dict[str, Array], grads: dict[str, Array], state: State, ops: Backend, gain: float = 1.0
+        self, params: dict[str, Array], grads: dict[str, Array], state: State, ops: Backend, gain: float | Array = 1.0
     ) -> None:
+        rate = gain * self.learning_rate
         for name, g in grads.items():
             w = params[name]
             _penalise(g, w, self.l1, self.l2, ops)
             decay = self.weight_decay if w.ndim > 1 else 0.0
             velocity = state.get(f"{name}.velocity")
-            ops.sgd_step(w, g, velocity, gain * self.learning_rate, self.momentum, self.dampening, decay)
+            ops.sgd_step(w, g, velocity, rate, self.momentum, self.dampening, decay)
 
 
 @register("optimizer", "adam")
@@ -117,22 +116,22 @@ class Adam:
         _check("adam", self, ("beta1", "beta2"))
 
     def start(self, params: dict[str, Array], ops: Backend) -> State:
-        state: State = {"t": np.zeros((), np.int64)}
+        state: State = {"t": ops.counter()}
         for name, p in params.items():
             state[f"{name}.m"] = ops.zeros(p.shape, p.dtype, kind="optimizer")
             state[f"{name}.v"] = ops.zeros(p.shape, p.dtype, kind="optimizer")
         return state
 
     def step(
-        self, params: dict[str, Array], grads: dict[str, Array], state: State, ops: Backend, gain: float = 1.0
+        self, params: dict[str, Array], grads: dict[str, Array], state: State, ops: Backend, gain: float | Array = 1.0
     ) -> None:
         state["t"] += 1
-        t = int(state["t"])
+        t, rate = ops.value(state["t"]), gain * self.learning_rate
         for name, g in grads.items():
             w = params[name]
             _penalise(g, w, self.l1, self.l2, ops)
             ops.adam_step(
-                w, g, state[f"{name}.m"], state[f"{name}.v"], gain * self.learning_rate, self.beta1, self.beta2,
+                w, g, state[f"{name}.m"], state[f"{name}.v"], rate, self.beta1, self.beta2,
                 self.eps, self.weight_decay if w.ndim > 1 else 0.0, t,
             )  # fmt: skip
 

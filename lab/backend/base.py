@@ -6,7 +6,7 @@ the method it replaces. Outputs and temporaries of size come from `empty`, so th
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Literal, TypeAlias, TypeVar, overload
@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
+from lab.backend.classes import ClassOperations
 from lab.backend.labelled import LabelledRows
 from lab.backend.philox import uniforms
 from lab.backend.pool import Usage
@@ -23,10 +24,10 @@ from lab.backend.scaled import ScaledRows
 Array: TypeAlias = npt.NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
 Result = TypeVar("Result")
-Kernels: TypeAlias = Literal["auto", "numba", "numpy"]
+Kernels: TypeAlias = Literal["auto", "numba", "numpy", "cupy", "tf32"]
 
 
-class Backend(ABC):
+class Backend(ClassOperations):
     """Arrays of one floating type on one device, and the operations on them."""
 
     name: str
@@ -55,6 +56,14 @@ class Backend(ABC):
         out = self.empty(host.shape, dtype, kind)
         out[...] = self.xp.asarray(host)
         return out
+
+    def counter(self) -> Array:
+        """A 0-d int64 array of 0 where updates are counted: on the device, so that a step recorded there can count."""
+        return self.zeros((), np.int64, kind="optimizer")
+
+    def value(self, x: Array) -> Any:
+        """A 0-d array as other operations take it: as it is, or as a number where the host has that anyway."""
+        return x
 
     @abstractmethod
     def resident(self, x: Array) -> Array:
@@ -97,19 +106,30 @@ class Backend(ABC):
         out[...] = values[places]
         return out
 
-    def uniform(self, shape: Shape, key: tuple[int, int], step: int, stream: int, first: int = 0) -> Array:
+    def uniform(self, shape: Shape, key: tuple[int, int], step: int | Array, stream: int, first: int = 0) -> Array:
         """Uniforms in [0, 1) from element `first` on, a pure function of the arguments (Philox 4x32-10), as floats."""
         out = self.empty(shape)
         out[...] = uniforms(self.xp, out.size, key, step, stream, first).reshape(shape)
         return out
 
-    # -- dense ---------------------------------------------------------------------------------------------------
+    # -- products ------------------------------------------------------------------------------------------------
+    def matmul(self, a: Array, b: Array, out: Array, alpha: float = 1.0, beta: float = 0.0) -> None:
+        """out <- alpha a b + beta out, over the last two axes."""
+        if alpha == 1.0 and beta == 0.0:
+            self.xp.matmul(a, b, out=out)
+            return
+        scratch = self.empty(out.shape, kind="workspace")
+        self.xp.matmul(a, b, out=scratch)
+        scratch *= alpha
+        out *= beta
+        out += scratch
+
     def affine(self, x: Array | LabelledRows, W: Array, b: Array | None) -> Array:
         """y = x W + b for x (N, I), W (I, O), b (O,) or None: (N, O)."""
         if isinstance(x, LabelledRows):
             return x.affine(W, b, self)
         y = self.empty((len(x), W.shape[1]))
-        self.xp.matmul(x, W, out=y)
+        self.matmul(x, W, y)
         if b is not None:
             y += b
         return y
@@ -141,16 +161,12 @@ class Backend(ABC):
             self.xp.sum(dy, axis=0, out=db)
         if need_dx:
             dx = self.empty((len(dy), W.shape[0]))
-            self.xp.matmul(dy, W.T, out=dx)
+            self.matmul(dy, W.T, dx)
         return dx, dW, db
 
     def add_product(self, v: Array, x: Array, dy: Array, beta: float, share: float) -> None:
         """v <- beta v + share x^T dy, in place, for x (N, I), dy (N, O), v (I, O)."""
-        scratch = self.empty(v.shape, kind="workspace")
-        self.xp.matmul(x.T, dy, out=scratch)
-        scratch *= share
-        v *= beta
-        v += scratch
+        self.matmul(x.T, dy, v, share, beta)
 
     # -- elementwise, and along rows -----------------------------------------------------------------------------
     def relu(self, x: Array, out: Array | None = None) -> Array:
@@ -236,7 +252,7 @@ class Backend(ABC):
 
     # -- optimizer steps, in place -------------------------------------------------------------------------------
     def sgd_step(
-        self, w: Array, g: Array | Product, v: Array | None, rate: float, momentum: float, dampening: float,
+        self, w: Array, g: Array | Product, v: Array | None, rate: float | Array, momentum: float, dampening: float,
         decay: float,
     ) -> None:  # fmt: skip
         """v <- momentum v + (1 - dampening) g; w <- w - rate (v + decay w), all on the old w. v None: v = g."""
@@ -256,8 +272,8 @@ class Backend(ABC):
         w -= scratch
 
     def adam_step(
-        self, w: Array, g: Array, m: Array, v: Array, rate: float, beta1: float, beta2: float, eps: float,
-        decay: float, step: int,
+        self, w: Array, g: Array, m: Array, v: Array, rate: float | Array, beta1: float, beta2: float, eps: float,
+        decay: float, step: int | Array,
     ) -> None:  # fmt: skip
         """m <- b1 m + (1-b1) g; v <- b2 v + (1-b2) g^2; w <- w - rate (m^ / (sqrt(v^) + eps) + decay w).
 

@@ -40,7 +40,7 @@ class NumpyBackend(Backend):
 
     def __init__(self, dtype: str = "float32", *, kernels: Kernels = "auto", threads: int | None = None) -> None:
         super().__init__(dtype)
-        if kernels not in ("auto", "numba", "numpy"):
+        if kernels not in ("auto", "numba", "numpy"):  # the others are of the GPU
             raise UsageError(unknown("kernels", kernels, ("auto", "numba", "numpy")))
         self.kernels = "numpy"
         if kernels != "numpy":
@@ -60,6 +60,12 @@ class NumpyBackend(Backend):
 
     def empty(self, shape: Shape, dtype: npt.DTypeLike | None = None, kind: str | None = None) -> Array:
         return self.pool.empty(shape, self.dtype if dtype is None else dtype, kind)
+
+    def counter(self) -> Array:
+        return np.zeros((), np.int64)
+
+    def value(self, x: Array) -> Any:
+        return x.item()
 
     def resident(self, x: Array) -> Array:
         return x
@@ -186,7 +192,7 @@ class NumpyBackend(Backend):
         return out
 
     def sgd_step(
-        self, w: Array, g: Array | Product, v: Array | None, rate: float, momentum: float, dampening: float,
+        self, w: Array, g: Array | Product, v: Array | None, rate: float | Array, momentum: float, dampening: float,
         decay: float,
     ) -> None:  # fmt: skip
         if not self._compiled or v is None or not _alike(w, v):
@@ -202,8 +208,8 @@ class NumpyBackend(Backend):
             _loops().split(_loops().optimizers.sgd, [a.reshape(-1) for a in (w, g, v)], numbers, self.threads)
 
     def adam_step(
-        self, w: Array, g: Array, m: Array, v: Array, rate: float, beta1: float, beta2: float, eps: float,
-        decay: float, step: int,
+        self, w: Array, g: Array, m: Array, v: Array, rate: float | Array, beta1: float, beta2: float, eps: float,
+        decay: float, step: int | Array,
     ) -> None:  # fmt: skip
         if not self._compiled or not _alike(w, g, m, v):
             super().adam_step(w, g, m, v, rate, beta1, beta2, eps, decay, step)
@@ -218,7 +224,7 @@ class NumpyBackend(Backend):
         """Whether a compiled loop can go over whole rows of the arrays."""
         return self._compiled and axes == tuple(range(1, arrays[0].ndim)) and arrays[0].size > 0 and _alike(*arrays)
 
-    def _floats(self, *numbers: float) -> tuple[Any, ...]:
+    def _floats(self, *numbers: float | Array) -> tuple[Any, ...]:
         """The numbers in the backend's precision, so that a loop over float32 computes in float32."""
         return tuple(self.dtype.type(number) for number in numbers)
 

@@ -28,18 +28,20 @@ def philox(xp: ModuleType, counter: tuple[Any, Any, Any, Any], key: tuple[int, i
     return c0, c1, c2, c3
 
 
-def uniforms(xp: ModuleType, n: int, key: tuple[int, int], step: int, stream: int, first: int = 0) -> Any:
+def uniforms(xp: ModuleType, n: int, key: tuple[int, int], step: Any, stream: int, first: int = 0) -> Any:
     """`n` float32 uniforms in [0, 1) for (key, step, stream) from element `first` on: shape (n,), 24 random bits each.
 
-    Counter words: (element // 4, stream, step low, step high); the four outputs serve four neighbouring elements.
+    The step is a number, or a 0-d integer array on the device. Counter words: (element // 4, stream, step low, step
+    high); the four outputs serve four neighbouring elements.
     """
     begin = first // 4
     quads = -(-(first + n) // 4) - begin
     zero = xp.zeros(quads, dtype=xp.uint64)
+    step = zero + (xp.uint64(step) if isinstance(step, int) else step.astype(xp.uint64))
     words = philox(
         xp,
-        (xp.arange(begin, begin + quads, dtype=xp.uint64), zero + xp.uint64(stream), zero + xp.uint64(step & _MASK),
-         zero + xp.uint64(step >> 32 & _MASK)),
+        (xp.arange(begin, begin + quads, dtype=xp.uint64), zero + xp.uint64(stream), step & xp.uint64(_MASK),
+         step >> xp.uint64(32)),
         key,
     )  # fmt: skip
     bits = xp.stack(words, axis=1).reshape(-1)[first - 4 * begin :][:n]

@@ -26,7 +26,7 @@ class Product:
     def written(self, ops: Backend) -> Array:
         """That array, counted as a gradient."""
         out = ops.empty(self.shape, kind="gradients")
-        ops.xp.matmul(self.x.T, self.dy, out=out)
+        ops.matmul(self.x.T, self.dy, out)
         if self.place is not None and self.more is not None:
             out[self.place] += self.more
         return out

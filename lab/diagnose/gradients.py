@@ -144,7 +144,7 @@ class Look:
         return self.own.start(params, ops)
 
     def step(
-        self, params: dict[str, Array], grads: Grads, state: dict[str, Array], ops: Backend, gain: float = 1.0
+        self, params: dict[str, Array], grads: Grads, state: dict[str, Array], ops: Backend, gain: float | Array = 1.0
     ) -> None:
         """Keep the gradients of the block whose parameters these are, among others of its objective's."""
         for block in self.blocks:

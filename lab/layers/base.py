@@ -29,7 +29,7 @@ class Noise:
     """
 
     seed: int
-    step: int = 0
+    step: int | Array = 0
     stream: int = 0
     first_row: int = 0
 

@@ -109,7 +109,7 @@ class Conv2D(Layer):
             n = cols.shape[3]
             if z is None or z.shape[1] != n:
                 z = ops.empty((O, n, w.run), kind="workspace")
-            ops.xp.matmul(W, _grouped(cols, G, n * w.run), out=_grouped(z, G, n * w.run))
+            ops.matmul(W, _grouped(cols, G, n * w.run), _grouped(z, G, n * w.run))
             if b is None:
                 y[rows] = w.crop(z)
             else:
@@ -147,7 +147,7 @@ class Conv2D(Layer):
             X, Y = _grouped(cols, G, n * w.run), _grouped(rows_of_y, G, n * w.run)
             _add_product(total, Y, X, ops)
             if dx is not None:
-                ops.xp.matmul(W.swapaxes(1, 2), Y, out=X)
+                ops.matmul(W.swapaxes(1, 2), Y, X)
                 phases = ops.empty((n, x.shape[1], *w.stride, *w.plane), kind="workspace")
                 w.scatter(cols, phases)
                 w.collect(phases, dx[rows])
@@ -170,7 +170,7 @@ class Conv2D(Layer):
             Y = _grouped(cols, G, n * w.run)
             _add_product(total, _grouped(rows_of_x, G, n * w.run), Y, ops)
             if dx is not None and z is not None:
-                ops.xp.matmul(flipped.reshape(total.shape), Y, out=_grouped(z, G, n * w.run))
+                ops.matmul(flipped.reshape(total.shape), Y, _grouped(z, G, n * w.run))
                 dx[rows] = w.crop(z)
         dW.reshape(G, O, C, kh, kw)[...] = total.reshape(G, C, O, kh, kw).swapaxes(1, 2)[..., ::-1, ::-1]
 
@@ -187,9 +187,9 @@ def _add_product(total: Array, a: Array, b: Array, ops: Backend) -> None:
     """total += a b^T for each group; the taller matrix goes first, which OpenBLAS does up to half as fast again."""
     if a.shape[1] >= b.shape[1]:
         part = ops.empty(total.shape, kind="workspace")
-        ops.xp.matmul(a, b.swapaxes(1, 2), out=part)
+        ops.matmul(a, b.swapaxes(1, 2), part)
         total += part
     else:
         part = ops.empty((len(total), total.shape[2], total.shape[1]), kind="workspace")
-        ops.xp.matmul(b, a.swapaxes(1, 2), out=part)
+        ops.matmul(b, a.swapaxes(1, 2), part)
         total += part.swapaxes(1, 2)

@@ -104,9 +104,7 @@ class LabelInput:
 
     def one_hot(self, y: Array, ops: Backend) -> Array:
         """The definite distribution of integer labels y (N,): (N, K)."""
-        out = ops.zeros((len(y), self.n_classes), kind="data")
-        out[ops.xp.arange(len(y)), y] = 1
-        return out
+        return ops.one_hot(y, self.n_classes)
 
     def neutral(self, n: int, ops: Backend) -> Array:
         """The distribution that says nothing: 1/K everywhere, (n, K)."""

@@ -55,7 +55,7 @@ class LocallyConnected2D(Layer):
         y = ops.empty((len(x), self.channels, *self._windows.out))
         for rows, X in self._fields(x, ops):
             z = ops.empty((*X.shape[:3], self.channels), kind="workspace")  # (rows, Wo, N, O)
-            ops.xp.matmul(X, W[rows], out=z)
+            ops.matmul(X, W[rows], z)
             if b is None:
                 y[:, :, rows] = z.transpose(2, 3, 0, 1)
             else:
@@ -71,10 +71,10 @@ class LocallyConnected2D(Layer):
         for rows, X in self._fields(x, ops):
             dz = ops.empty((*X.shape[:3], self.channels), kind="workspace")
             dz[...] = dy[:, :, rows].transpose(2, 3, 0, 1)
-            ops.xp.matmul(X.swapaxes(2, 3), dz, out=grads["W"][rows])
+            ops.matmul(X.swapaxes(2, 3), dz, grads["W"][rows])
             if padded is None:
                 continue
-            ops.xp.matmul(dz, W[rows].swapaxes(2, 3), out=X)
+            ops.matmul(dz, W[rows].swapaxes(2, 3), X)
             dX = X.reshape(*X.shape[:3], C, kh, kw).transpose(4, 5, 2, 3, 0, 1)  # (kh, kw, N, C, rows, Wo)
             for i in range(kh):
                 high = slice(rows.start * sh + i, (rows.stop - 1) * sh + i + 1, sh)

@@ -156,14 +156,14 @@ class Recurrent(Layer):
         gates = ops.empty((T, self.gates, N, H), kind=kind if self.keeps_gates else "workspace")
         extra = ops.empty((T if keep == "all" else 1, self.extra, N, H), kind=kind)
         by_gate = W.reshape(F, self.gates, H).swapaxes(0, 1)
-        xp.matmul(time_major(x[:, first:], ops).reshape(T, 1, N, F), by_gate, out=gates)
+        ops.matmul(time_major(x[:, first:], ops).reshape(T, 1, N, F), by_gate, gates)
         b = b.reshape(self.gates, 1, H)
         product = ops.empty((N, width), kind="workspace")
         recurrent = product.reshape(N, self.gates, H).swapaxes(0, 1)
         scratch = ops.empty((self.scratch, N, H), kind="workspace")
         for t in range(T):
             before, after = [s[t % len(s)] for s in states], [s[(t + 1) % len(s)] for s in states]
-            xp.matmul(before[0], U, out=product)
+            ops.matmul(before[0], U, product)
             gates[t] += b
             self._step(gates[t], extra[t % len(extra)], recurrent, before, after, scratch, ops)
             if present is not None:
@@ -212,7 +212,7 @@ class Recurrent(Layer):
             cut = cuts[t]
             if cut is not True:
                 into = product if self.direct else up[0]
-                xp.matmul(all_d[t, :, self.extra * H :], U_T, out=into)
+                ops.matmul(all_d[t, :, self.extra * H :], U_T, into)
                 if self.direct:
                     up[0] += product
             if present is not None:
@@ -242,8 +242,8 @@ class Recurrent(Layer):
         flat = d.reshape(T * N, d.shape[2])
         from_input, from_state = flat[:, :width], flat[:, self.extra * H :]
         grads = {name: ops.empty(p.shape, kind="gradients") for name, p in self.params.items()}
-        xp.matmul(time_major(steps.x[:, steps.first :], ops).T, from_input, out=grads["W"])
-        xp.matmul(steps.states[0][:T].reshape(T * N, H).T, from_state, out=grads["U"])
+        ops.matmul(time_major(steps.x[:, steps.first :], ops).T, from_input, grads["W"])
+        ops.matmul(steps.states[0][:T].reshape(T * N, H).T, from_state, grads["U"])
         xp.sum(from_input, axis=0, out=grads["b"])
         if "c" in grads:
             xp.sum(flat[:, width:], axis=0, out=grads["c"])
@@ -251,7 +251,7 @@ class Recurrent(Layer):
             return None, grads
         dx = ops.empty((steps.first + T, N, F))
         dx[: steps.first] = 0
-        xp.matmul(from_input, _transposed(W, ops), out=dx[steps.first :].reshape(T * N, F))
+        ops.matmul(from_input, _transposed(W, ops), dx[steps.first :].reshape(T * N, F))
         return dx.swapaxes(0, 1), grads
 
 

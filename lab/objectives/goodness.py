@@ -72,17 +72,12 @@ class Goodness(PairObjective):
         return {"mean_activity": mean}
 
     def __call__(self, h: Array, rows: Rows, state: dict[str, Array], ctx: Ctx) -> Signal:
-        ops, xp, n = ctx.ops, ctx.ops.xp, max(1, rows.n)
+        ops, n = ctx.ops, max(1, rows.n)
         cells, g = self._goodness(h, ctx)
-        u = (g - self.threshold(cells.size)) * (self._sign / self.temperature)
-        u[rows.negative] *= -1  # now every cell wants u large
-        loss = (xp.logaddexp(0, -u) * cells.share).sum() * (self.temperature / 2 / n)
-        # -sigmoid(-u) / 2N is dL/du times T; the tanh form cannot overflow
-        slope = (xp.tanh(u / 2) - 1) * (self._sign / (4 * n))
-        slope[rows.negative] *= -1
-        slope *= cells.share
-        if self.of == "squares":
-            slope *= 2
+        # the loss of each cell with T = 1, and s (tanh - 1), which is four times dL/dg where N = 1
+        losses, slope = ops.logistic_loss(g, self.threshold(cells.size), self._sign / self.temperature, rows.negative)
+        loss = (losses * cells.share).sum() * (self.temperature / 2 / n)
+        slope *= cells.share * (self._sign * (2 if self.of == "squares" else 1) / (4 * n))
         if self.reduce == "mean":
             slope /= cells.size
         dh = cells.over(h, slope, self.of == "squares", ops)

@@ -28,7 +28,7 @@ class Similarity:
     def matrix(self, ops: Backend) -> Array:
         """(N, N), ones on its diagonal."""
         out = ops.empty((len(self.u), len(self.u)))
-        ops.xp.matmul(self.u, self.u.T, out=out)
+        ops.matmul(self.u, self.u.T, out)
         return out
 
     def backward(self, d: Array, ops: Backend) -> Array:
@@ -38,7 +38,7 @@ class Similarity:
         again, since u is centred, and so is what is made of it.
         """
         dz = ops.empty(self.u.shape)
-        ops.xp.matmul(d, self.u, out=dz)
+        ops.matmul(d, self.u, dz)
         dz *= 2
         along = ops.empty(dz.shape, kind="workspace")
         ops.xp.multiply(self.u, ops.xp.einsum("nm,nm->n", self.u, dz)[:, None], out=along)

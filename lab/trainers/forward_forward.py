@@ -202,13 +202,12 @@ class ForwardForwardTrainer(LocalTrainer):
 
     def draw_negatives(self, probabilities: Array | None, target: Array, index: Array, step: int) -> Array:
         """A wrong label for each image of the batch: (N,) like `target`."""
-        xp = self.ops.xp
         if self.negatives == "hard":
             assert probabilities is not None
             start = step * self.batch_size
-            return drawing.hard(xp, probabilities, target, self._draws[start : start + len(target)])
+            return drawing.hard(self.ops, probabilities, target, self._draws[start : start + len(target)])
         # drawn by the image's place in the data, so that "fixed" stays with the image
-        return drawing.uniform(xp, self.n_outputs, target, self._draws[index])
+        return drawing.uniform(self.ops, self.n_outputs, target, self._draws[index])
 
     # -- answering -----------------------------------------------------------------------------------------------
     def block_scores(self, images: Array) -> Array:

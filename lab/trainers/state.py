@@ -115,7 +115,4 @@ def put(trainer: Trainer, arrays: Mapping[str, Array]) -> None:
     own = trainer._arrays()
     for name, found in arrays.items():
         array = own[name]
-        if isinstance(array, np.ndarray):  # on a GPU too for a counter, which stays on the host
-            array[...] = found
-        else:
-            array[...] = trainer.ops.xp.asarray(found)
+        array[...] = trainer.ops.xp.asarray(found)
