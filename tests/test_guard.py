@@ -120,6 +120,17 @@ def test_what_the_user_says_counts(place: Path, tmp_path: Path, capsys: pytest.C
     assert status(*run, "+hydra.callbacks.told._target_=os.Told") == 2
 
 
+def test_launchers_of_plugins_count(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An installed plugin's own class does, and nothing that its modules import."""
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    assert status("hydra/launcher=joblib", "--cfg", "hydra") == 0
+    target = "hydra_plugins.hydra_joblib_launcher.joblib_launcher"
+    for odd in (f"{target}.logging.Logger", f"{target}.Launcher", "hydra_plugins.none.such.Launcher"):
+        assert (
+            status("-m", "hydra/launcher=joblib", f"hydra.launcher._target_={odd}", "seed=0,1", "--cfg", "hydra") == 2
+        )
+
+
 def test_configs_stay_in_their_folder(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "outside.yaml").write_text("# @package _global_\nseed: 7\n")
     for text in ("defaults: [/../outside]", "defaults: [../../outside]"):

@@ -12,15 +12,12 @@ from lab.errors import UsageError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-# What Hydra may make. Exact names: by a dotted path through a module one reaches whatever that module imports.
+# What Hydra may make, beside the classes of plugins that are installed and of modules that the user lists. Exact names:
+# by a dotted path through a module one would reach whatever that module imports.
 TARGETS = {
     "lab.sweep.hooks.Planning",
     "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
     "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
-    "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
-    "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher",
-    "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher",
-    "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher",
 }
 _LOGGING = {"logging.StreamHandler", "logging.FileHandler", "logging.NullHandler", "logging.Formatter"}
 _STREAMS = {"ext://sys.stdout", "ext://sys.stderr"}
@@ -77,21 +74,25 @@ def _check_targets(whole: Any, hydra: dict[str, Any], imports: str) -> None:
         if key == "_target_":
             raise UsageError(f"{path}={value} names a class; parts are named by `name`, and registered in Python")
     for path, key, value in _walk(hydra, "hydra"):
-        if key == "_target_" and value not in TARGETS and not _users_own(value, imports):
+        if key == "_target_" and value not in TARGETS and not _defined_there(value, imports):
             raise UsageError(
                 f"{path}={value} is not among the classes that a config may name; one of your own counts where its "
                 "module is listed on the command line: imports=[MODULE]"
             )
 
 
-def _users_own(target: Any, imports: str) -> bool:
-    """Whether the target is defined in a module that the user listed; not what that module merely imports."""
+def _defined_there(target: Any, imports: str) -> bool:
+    """Whether a plugin's module, or one that the user listed, defines the class; not what it merely imports."""
     import importlib
 
     module, _, name = str(target).rpartition(".")
-    if module not in _words(imports):
+    if module not in _words(imports) and not module.startswith("hydra_plugins."):
         return False
-    return getattr(getattr(importlib.import_module(module), name, None), "__module__", None) == module
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except ImportError:
+        return False
+    return isinstance(found, type) and found.__module__ == module
 
 
 def _check_logging(found: Any, where: str) -> None:
