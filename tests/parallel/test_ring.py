@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
+import select
 from collections.abc import Callable
 
 import numpy as np
@@ -54,20 +54,23 @@ def test_records_arrive_whole_and_in_order_with_their_own_numbers_of_rows() -> N
 
 
 def test_a_full_ring_holds_its_writer_back() -> None:
-    ring, gone = Ring({"a": ((1,), "i8")}, slots=3), os.pipe()
+    ring, full = Ring({"a": ((1,), "i8")}, slots=3), os.pipe()
 
     def write() -> None:
         ring.take("writer")
-        for i in range(4):
-            assert ring.has_room() == (i < 3)
+        for i in range(3):
+            assert ring.has_room()
             ring.send({}, {"a": np.array([i])})
-            os.write(gone[1], b"x")
+        assert not ring.has_room()
+        os.write(full[1], b"x")
+        ring.send({}, {"a": np.array([3])})
 
     pid = forked(write)
+    os.close(full[1])
     ring.take("reader")
     first = [ring.receive()[1]["a"] for _ in range(3)]
-    time.sleep(0.1)
-    assert len(os.read(gone[0], 10)) == 3  # the fourth waits, since nothing was released
+    assert os.read(full[0], 1) == b"x"
+    assert not select.select([ring._messages[0]], [], [], 0.1)[0]  # the fourth waits, since nothing was released
     assert [int(a[0]) for a in first] == [0, 1, 2]  # and nothing that is held was written over
     ring.release()
     assert int(ring.receive()[1]["a"][0]) == 3
