@@ -28,7 +28,7 @@ class MLP:
     init         lecun | he | glorot | auto: the hidden layers' weights (the head's: lecun; biases start at 0)
     dropout      rate at every block's input but the first: behind what an objective is asked of
     label        pixels | features | auto: where a label goes if a trainer writes one into the input; auto is pixels
-                 for images that have room for it and features for flat rows
+                 for images (C, H, W) that have room for it, else features
     """
 
     depth: int = 3

@@ -86,7 +86,10 @@ def one_each(value: Any, depth: int, name: str) -> list[Any]:
 
 
 def flat_label(label: str, in_shape: Shape, n_outputs: int) -> LabelMode:
-    """Where the label of a fully connected network goes, "auto" decided by the shape of its rows."""
+    """Where the label of a fully connected network goes, "auto" decided by the shape of its rows.
+
+    Over the first pixels of an image (C, H, W), which has a border; a sequence (T, F) would lose its first step.
+    """
     if label == "auto":
-        return "pixels" if len(in_shape) > 1 and prod(in_shape) >= 4 * n_outputs else "features"
+        return "pixels" if len(in_shape) == 3 and prod(in_shape) >= 4 * n_outputs else "features"
     return "pixels" if label == "pixels" else "features"

@@ -45,6 +45,16 @@ def test_shapes(spec: Any, shape: tuple[int, ...], shapes: list[tuple[int, ...]]
             assert [block.shape for block in built(spec, shape, labelled).blocks] == shapes
 
 
+@pytest.mark.parametrize(
+    ("shape", "mode"),
+    [((1, 28, 28), "pixels"), ((1, 5, 5), "features"), ((28, 13), "features"), ((30,), "features")],
+)
+def test_where_a_flat_label_goes(shape: tuple[int, ...], mode: str) -> None:
+    """Over pixels where an image has a border to spare; a sequence would lose its first step, and its mask."""
+    label = mlp(depth=1, width=3).make(shape, 10, LENGTH).label_input
+    assert label is not None and label.mode == mode
+
+
 def weights(net: Network, block: int = 0) -> Any:
     return next(p for name, p in net.blocks[block].params.items() if name.endswith("W"))
 
