@@ -1,0 +1,212 @@
+"""A device without a GPU: arrays that no host code can read by accident, and a count of every time the host waits.
+
+Where cupy would raise, so do these: numpy functions refuse them, they refuse numpy's arrays, products need a target in
+C order, and the namespace has no name that cupy has not (where cupy is installed).
+"""
+
+from __future__ import annotations
+
+import importlib
+import types
+from typing import Any
+
+import numpy as np
+
+from lab.backend import Backend, NumpyBackend
+from lab.backend.fused import FusedOperations
+from lab.backend.pool import Pool
+from lab.registry import register
+from tests.backend.on_host import launch
+
+waits = [0]  # how often the host has read from a device
+
+
+class HostArrayLeak(TypeError):
+    """A host array met a device array."""
+
+
+def _inside(x: Any) -> Any:
+    """The numpy arrays of device arrays in x, for numpy to work on; a host array is a leak."""
+    if isinstance(x, DeviceArray):
+        return x._array
+    if isinstance(x, np.ndarray):
+        raise HostArrayLeak(f"a host array {x.dtype} {x.shape} met a device array")
+    if isinstance(x, (tuple, list)):
+        return type(x)(_inside(each) for each in x)
+    return {key: _inside(each) for key, each in x.items()} if isinstance(x, dict) else x
+
+
+def _outside(x: Any) -> Any:
+    if isinstance(x, (np.ndarray, np.generic)):
+        return DeviceArray(np.asarray(x))
+    return type(x)(_outside(each) for each in x) if isinstance(x, (tuple, list)) else x
+
+
+class DeviceArray:
+    """Stands for an array on a device."""
+
+    __array_ufunc__ = None  # numpy's operators leave it to ours
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def __array__(self, *args: Any, **options: Any) -> Any:
+        raise HostArrayLeak("a device array was given to host code")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        found = getattr(self._array, name)
+        if name in ("item", "tolist", "tobytes"):
+            waits[0] += 1
+            return found
+        if name in ("shape", "dtype", "ndim", "size", "nbytes", "itemsize", "flags", "strides"):
+            return found
+        if callable(found):
+            return lambda *args, **options: _outside(found(*_inside(args), **_inside(options)))
+        return _outside(found)
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __getitem__(self, key: Any) -> Any:
+        inside = _inside(key)
+        if any(
+            isinstance(k, np.ndarray) and k.dtype == bool for k in (inside if isinstance(inside, tuple) else [inside])
+        ):
+            waits[0] += 1  # how many rows there will be has to be known
+        return DeviceArray(np.asarray(self._array[inside]))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._array[_inside(key)] = _inside(value)
+
+    def __iter__(self) -> Any:
+        return (self[i] for i in range(len(self)))
+
+    def __float__(self) -> float:
+        waits[0] += 1
+        return float(self._array)
+
+    def __int__(self) -> int:
+        waits[0] += 1
+        return int(self._array)
+
+    def __bool__(self) -> bool:
+        waits[0] += 1
+        return bool(self._array)
+
+
+def _operator(name: str) -> Any:
+    def apply(self: DeviceArray, *others: Any) -> Any:
+        found = getattr(self._array, name)(*_inside(others))
+        if found is self._array:
+            return self
+        return NotImplemented if found is NotImplemented else _outside(found)
+
+    return apply
+
+
+for _name in (
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "and",
+    "or",
+    "xor",
+    "lshift",
+    "rshift",
+    "matmul",
+):
+    for _form in ("", "r", "i"):
+        setattr(DeviceArray, f"__{_form}{_name}__", _operator(f"__{_form}{_name}__"))
+for _name in ("neg", "pos", "abs", "invert", "lt", "le", "gt", "ge", "eq", "ne"):
+    setattr(DeviceArray, f"__{_name}__", _operator(f"__{_name}__"))
+
+
+class Namespace(types.ModuleType):
+    """numpy's functions over device arrays, as far as cupy has them."""
+
+    ndarray = DeviceArray
+
+    def __init__(self) -> None:
+        super().__init__("device")
+        self.lib = types.SimpleNamespace(stride_tricks=types.SimpleNamespace(as_strided=_as_strided))
+        try:
+            self._cupy: Any = importlib.import_module("cupy")
+        except ImportError:
+            self._cupy = None
+
+    def asarray(self, x: Any, dtype: Any = None) -> DeviceArray:
+        """From the host (or as it is): the one way in."""
+        return DeviceArray(np.array(x._array if isinstance(x, DeviceArray) else x, dtype=dtype))
+
+    def matmul(self, a: DeviceArray, b: DeviceArray, out: DeviceArray) -> None:
+        assert out.flags.c_contiguous, "cupy writes products in C order alone"
+        np.matmul(a._array, b._array, out=out._array)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(np, name)
+        if self._cupy is not None and not hasattr(self._cupy, name):
+            raise AttributeError(f"cupy has no {name}")
+        if isinstance(found, type) or not callable(found):
+            return found
+        if name == "may_share_memory":
+            return lambda a, b: found(_inside(a), _inside(b))
+        return lambda *args, **options: _result(found(*_inside(args), **_inside(options)), options)
+
+
+def _as_strided(x: DeviceArray, *args: Any, **options: Any) -> DeviceArray:
+    return DeviceArray(np.lib.stride_tricks.as_strided(x._array, *args, **options))
+
+
+def _result(found: Any, options: dict[str, Any]) -> Any:
+    return options["out"] if options.get("out") is not None else _outside(found)
+
+
+@register("backend", "device")
+class Device(Backend):
+    """The reference operations on such a device."""
+
+    name = "device"
+    kernels = "reference"
+
+    def __init__(self, dtype: str = "float32", **options: Any) -> None:
+        super().__init__(dtype)
+        self.xp = Namespace()
+        self.pool = Pool()
+        self.usage = self.pool.usage
+
+    def empty(self, shape: Any, dtype: Any = None, kind: str | None = None) -> Any:
+        return DeviceArray(NumpyBackend.empty(self, shape, dtype, kind))  # type: ignore[arg-type]
+
+    def resident(self, x: Any) -> Any:
+        assert isinstance(x, np.ndarray)
+        return DeviceArray(x.copy())
+
+    def to_host(self, x: Any) -> Any:
+        waits[0] += 1
+        return x._array.copy()
+
+    def synchronize(self) -> None:
+        waits[0] += 1
+
+    def warm_up(self) -> None:
+        """Nothing to compile."""
+
+    def trim(self) -> None:
+        self.pool.trim()
+
+
+@register("backend", "fused_device")
+class FusedDevice(FusedOperations, Device):
+    """The operations of the GPU backend on such a device, its kernels compiled for the CPU."""
+
+    kernels = "fused"
+
+    def launch(self, kernel: str, grid: tuple[int, int], block: int, *arguments: Any) -> None:
+        launch(self.dtype.name, kernel, grid, block, _inside(arguments))

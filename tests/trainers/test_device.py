@@ -1,0 +1,79 @@
+"""Whole trainings on a device: no host array gets into them, and the host waits for nothing inside an epoch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lab
+from tests.backend import device
+from tests.backend.device import DeviceArray, HostArrayLeak
+
+TRAINERS = {
+    "backprop": lambda **o: lab.BackpropTrainer(lab.mlp(depth=2, width=12), **o),
+    "backprop on images": lambda **o: lab.BackpropTrainer(lab.cnn(channels=(2, 3)), **o),
+    "forward_forward": lambda **o: lab.ForwardForwardTrainer(lab.mlp(depth=3, width=12), **o),
+    "uniform negatives": lambda **o: lab.ForwardForwardTrainer(
+        lab.mlp(depth=2, width=12), negatives="uniform", passes="separate", optimizer=lab.Adam(0.01), **o
+    ),
+    "steps": lambda **o: lab.ForwardForwardTrainer(lab.rnn(units=6), **o),
+    "gated steps": lambda **o: lab.BackpropTrainer(lab.lstm(units=6), **o),
+    "local fields": lambda **o: lab.BackpropTrainer(
+        lab.local_fields(channels=(2, 3), kernel=[3, 2], stride=[1, 1]), **o
+    ),
+    "local": lambda **o: lab.LocalSupervisedTrainer(lab.mlp(depth=2, width=12), **o),
+    "contrastive": lambda **o: lab.ContrastiveTrainer(lab.mlp(depth=2, width=12), **o),
+    "feedback alignment": lambda **o: lab.FeedbackAlignmentTrainer(lab.mlp(depth=2, width=12), **o),
+    "late beliefs": lambda **o: lab.ForwardForwardTrainer(lab.mlp(depth=2, width=12), belief_delay=2, **o),
+    "lean backprop": lambda **o: lab.BackpropTrainer(lab.mlp(depth=3, width=12), recompute=2, micro_batches=2, **o),
+    "dropout": lambda **o: lab.BackpropTrainer(lab.mlp(depth=2, width=12, dropout=0.3), **o),
+    "forward_forward on images": lambda **o: lab.ForwardForwardTrainer(lab.cnn(channels=(2, 3)), **o),
+}
+
+
+def rows(n: int = 23) -> Any:
+    rng = np.random.default_rng(0)
+    return lab.Split(rng.integers(0, 256, (n, 1, 8, 8), np.uint8), np.arange(n) % 3, 1 / 255)
+
+
+def trained(name: str, backend: str) -> tuple[Any, list[int]]:
+    """A trainer after two epochs, and how often each epoch's steps made the host wait."""
+    trainer = TRAINERS[name](backend=backend, batch_size=5, dtype="float64")
+    found = []
+    steps = trainer._train_epoch
+
+    def counted(*args: Any) -> None:
+        before = device.waits[0]
+        steps(*args)
+        found.append(device.waits[0] - before)
+
+    trainer._train_epoch = counted
+    for _ in trainer.fit(rows(), rows(7), epochs=2):
+        pass
+    return trainer, found
+
+
+@pytest.mark.parametrize("backend", ["device", "fused_device"])
+@pytest.mark.parametrize("name", TRAINERS)
+def test_a_training_on_a_device_waits_for_nothing_and_equals_one_on_the_cpu(name: str, backend: str) -> None:
+    trainer, waits = trained(name, backend)
+    assert waits == [0, 0]
+    expected, _ = trained(name, "numpy")
+    for key, array in expected.state().items():
+        np.testing.assert_allclose(trainer.state()[key], array, rtol=1e-8, atol=1e-10, err_msg=key)
+    x = rows().x
+    np.testing.assert_allclose(trainer.predict_proba(x), expected.predict_proba(x), atol=1e-8)
+
+
+def test_the_device_notices_what_it_is_for() -> None:
+    ops = device.Device()
+    x = ops.zeros((3,))
+    for leak in (lambda: x + np.ones(3), lambda: np.exp(x), lambda: ops.xp.add(x, np.ones(3)), lambda: np.ones(3) * x):
+        with pytest.raises((HostArrayLeak, TypeError)):
+            leak()
+    before = device.waits[0]
+    assert isinstance(x.sum(), DeviceArray)
+    assert not float(x.sum()) and not bool(x[0] > 0)
+    assert device.waits[0] == before + 2
