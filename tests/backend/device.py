@@ -135,7 +135,11 @@ class Namespace(types.ModuleType):
 
     def __init__(self) -> None:
         super().__init__("device")
-        self.lib = types.SimpleNamespace(stride_tricks=types.SimpleNamespace(as_strided=_as_strided))
+        self.lib = types.SimpleNamespace(
+            stride_tricks=types.SimpleNamespace(
+                as_strided=_view("as_strided"), sliding_window_view=_view("sliding_window_view")
+            )
+        )
         try:
             self._cupy: Any = importlib.import_module("cupy")
         except ImportError:
@@ -160,8 +164,9 @@ class Namespace(types.ModuleType):
         return lambda *args, **options: _result(found(*_inside(args), **_inside(options)), options)
 
 
-def _as_strided(x: DeviceArray, *args: Any, **options: Any) -> DeviceArray:
-    return DeviceArray(np.lib.stride_tricks.as_strided(x._array, *args, **options))
+def _view(name: str) -> Any:
+    make = getattr(np.lib.stride_tricks, name)
+    return lambda x, *args, **options: DeviceArray(make(x._array, *args, **options))
 
 
 def _result(found: Any, options: dict[str, Any]) -> Any:
