@@ -64,7 +64,7 @@ def job(config: DictConfig) -> None:
     from lab.sweep.screen import Screen
 
     hydra = HydraConfig.get()
-    place, more, keep, planned = "run", "", False, False
+    place, more, keep, planned, name = "run", "", False, False, ""
     try:
         checked = parse(plain(config))
         if hydra.mode == RunMode.MULTIRUN:
@@ -73,14 +73,14 @@ def job(config: DictConfig) -> None:
             if (folder / "sweep.json").exists():
                 plan, planned = read_plan(folder), True
                 place += f"/{len(plan.runs)}"
-                more = plan.differences(hydra.job.num)
+                more, name = plan.differences(hydra.job.num), plan.runs[hydra.job.num].run_id
         screen, since = Screen(progress=checked.progress), (_began or None) if keep else None
         outcome = launch(checked, screen, place=place, more=more, keep=keep, wait=not planned, since=since)
         if outcome.record is not None and not keep:
             print(f"record: {Path(checked.runs, outcome.run_id, 'record.json')}")
     except LabError as error:
         print(f"{place}  refused  {error}" if keep else error, file=sys.stdout if keep else sys.stderr)
-        outcome = refused(error)
+        outcome = refused(error, name)
     _outcomes.append(outcome)
     if outcome.status == "stopped":
         raise KeyboardInterrupt  # ends a sweep as well; nothing else gets past Hydra

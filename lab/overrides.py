@@ -34,6 +34,10 @@ def explained(arguments: Sequence[str], config_folder: Path) -> Iterator[None]:
         if before == "1":
             raise
         raise UsageError(sentence(error, arguments, config_folder)) from error
+    except ValueError as error:
+        if before == "1" or "can be specified" not in str(error):
+            raise
+        raise UsageError(f"{str(error).replace('specified', 'given')}: look at a config without -m") from error
     finally:
         if before is None:
             del os.environ["HYDRA_FULL_ERROR"]

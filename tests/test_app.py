@@ -127,6 +127,7 @@ WRONG = [
     (["--config-dir=missing"], "missing"),
     (["--config-name=other"], "other"),
     (["--experimental-rerun=x.pickle"], "unpickle"),
+    (["-m", "--cfg", "job"], "without -m"),
     (["reprot"], "unknown command 'reprot': did you mean 'report'?"),
     (["bench2"], "unknown command 'bench2'"),
     (["-m", "data=npz", "data.name=rows.npz", "trainer.negatives=hard,soft"], "unknown trainer.negatives 'soft'"),

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,7 @@ def tree(folder: Path) -> set[Path]:
 
 @pytest.mark.parametrize("attack", FILES)
 def test_a_file_of_others_is_refused_in_one_sentence(
-    attack: str, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    attack: str, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], tally: Counter[str]
 ) -> None:
     text = f"defaults: [config, _self_]\n{FILES[attack]}\n"
     (place / "conf" / "evil.yaml").write_text(text, errors="surrogateescape")
@@ -101,6 +102,9 @@ def test_a_file_of_others_is_refused_in_one_sentence(
     assert err.count("\n") == 1 and len(err) < 1500 and "Traceback" not in out + err and "the-secret" not in out + err
     assert tree(tmp_path) == before
     assert not os.path.exists("/tmp/outside-of-the-lab")
+    tally["attacks tried"] += 1
+    tally["attacks that ran code"] = int((place / MARK).exists())
+    tally["attacks that wrote a file"] = len(tree(tmp_path) - before)
 
 
 def _unless(attack: str, argument: str) -> list[str]:
