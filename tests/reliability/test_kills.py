@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -155,3 +156,21 @@ def test_no_room_in_memory(tmp_path: Path, rows: Path, zygote: Zygote, tally: Co
     other = planned(tmp_path, rows, "runs")[0]
     assert zygote.work(other) == 0
     tally["out of memory"] += 1
+
+
+def test_an_owner_that_is_stopped_stays_one(tmp_path: Path, rows: Path, zygote: Zygote, tally: Counter[str]) -> None:
+    """A process that is suspended, as by Ctrl-Z, may go on at any time: nobody takes its run over until it is dead."""
+    folder = planned(tmp_path, rows, "runs")[0]
+    code = "import sys, time; from lab.record.store import RunFolder\nwith RunFolder(sys.argv[1]).lock(): "
+    code += "print('held', flush=True); time.sleep(600)"
+    command = [sys.executable, "-c", code, str(folder.path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as owner:
+        assert owner.stdout is not None and owner.stdout.readline() == b"held\n"
+        owner.send_signal(signal.SIGSTOP)
+        for _ in range(5):
+            assert zygote.work(folder) == 75
+            tally["met by a lock"] += 1
+        assert not folder.record_path.exists()
+        owner.kill()
+        owner.wait()
+        assert zygote.work(folder) == 0
