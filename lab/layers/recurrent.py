@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -114,6 +114,19 @@ class Recurrent(Layer):
 
     # -- forward -------------------------------------------------------------------------------------------------
     def forward(self, x: Array, ctx: Ctx) -> tuple[Array, Cache]:
+        self._check_mask(x, ctx)
+        parts = ctx.ops.in_parts(lambda rows: (rows, *self._forward(x[rows], self._of_rows(ctx, rows))), len(x))
+        caches = [(rows, steps) for rows, _, steps in parts] if ctx.keep else None
+        if len(parts) == 1:
+            return parts[0][1], caches
+        y = _together([(rows, part) for rows, part, _ in parts], ctx.ops)
+        return y, caches
+
+    def _of_rows(self, ctx: Ctx, rows: slice) -> Ctx:
+        return ctx if ctx.mask is None else replace(ctx, mask=ctx.mask[rows])
+
+    def _forward(self, x: Array, ctx: Ctx) -> tuple[Array, Steps | None]:
+        """The output for rows x, which need none of the others, and their steps where they are kept."""
         ops, (N, T) = ctx.ops, x.shape[:2]
         present = self._present(x, ctx)
         start = [ops.zeros((N, self.units), kind="workspace") for _ in range(self.n_states)]
@@ -171,22 +184,40 @@ class Recurrent(Layer):
                     xp.copyto(s, old, where=present[t] == 0)
         return Steps(x, first, gates if self.keeps_gates else None, extra, states, present)
 
-    def _present(self, x: Array, ctx: Ctx) -> Array | None:
-        if ctx.mask is None:
-            return None
-        if ctx.mask.shape != x.shape[:2]:
+    def _check_mask(self, x: Array, ctx: Ctx) -> None:
+        if ctx.mask is not None and ctx.mask.shape != x.shape[:2]:
             raise UsageError(
                 f"the mask has shape {ctx.mask.shape}, but {type(self).__name__} reads {len(x)} rows of {x.shape[1]} "
                 f"steps; give one of shape {x.shape[:2]}"
             )
+
+    def _present(self, x: Array, ctx: Ctx) -> Array | None:
+        if ctx.mask is None:
+            return None
         present = ctx.ops.empty((x.shape[1], len(x), 1))
         present[:, :, 0] = ctx.mask.T
         return present
 
     # -- backward ------------------------------------------------------------------------------------------------
     def backward(self, dy: Array, cache: Cache, ctx: Ctx, need_dx: bool = True) -> tuple[Array | None, Grads]:
-        steps: Steps = cache
-        ops, xp, U, H, present = ctx.ops, ctx.ops.xp, self.params["U"], self.units, steps.present
+        by_rows = {rows.start: steps for rows, steps in cache}
+
+        def part(rows: slice) -> tuple[slice, Array | None, Grads]:
+            return rows, *self._backward(dy[rows], by_rows[rows.start], ctx.ops, need_dx)
+
+        # the rows of each part are those of the forward pass, whose steps it walks back
+        parts = ctx.ops.in_parts(part, len(dy)) if len(cache) > 1 else [part(cache[0][0])]
+        (_, dx, grads), *others = parts
+        for _, _, more in others:
+            for name, g in more.items():
+                grads[name] += g
+        if dx is not None and others:
+            dx = _together([(rows, found) for rows, found, _ in parts if found is not None], ctx.ops)
+        return dx, grads
+
+    def _backward(self, dy: Array, steps: Steps, ops: Backend, need_dx: bool) -> tuple[Array | None, Grads]:
+        """The gradients of rows that were gone through together."""
+        xp, U, H, present = ops.xp, self.params["U"], self.units, steps.present
         T, N, blocks = len(steps.states[0]) - 1, len(dy), self.gates + self.extra
         all_d = ops.empty((T, N, blocks * H), kind="workspace")
         by_gate = all_d.reshape(T, N, blocks, H).swapaxes(1, 2)
@@ -253,6 +284,16 @@ class Recurrent(Layer):
         dx[: steps.first] = 0
         ops.matmul(from_input, _transposed(W, ops), dx[steps.first :].reshape(T * N, F))
         return dx.swapaxes(0, 1), grads
+
+
+def _together(parts: list[tuple[slice, Array]], ops: Backend) -> Array:
+    """Arrays of neighbouring rows as one: (N, H), or (N, T, H) that is time-major in memory, as layers read it."""
+    n, first = parts[-1][0].stop, parts[0][1]
+    shape = (n, *first.shape[1:])
+    y = ops.empty(shape) if first.ndim == 2 else ops.empty((shape[1], n, *shape[2:])).swapaxes(0, 1)
+    for rows, part in parts:
+        y[rows] = part
+    return y
 
 
 def time_major(x: Array, ops: Backend) -> Array:

@@ -227,7 +227,8 @@ def test_the_next_layer_reads_the_states_without_a_copy() -> None:
     layer = LSTM(4, output="steps")
     layer.build((5, 3), ops, np.random.default_rng(0))
     y, cache = layer.forward(rows(2, 5, 3), Ctx(ops, keep=True))
-    assert np.shares_memory(y, cache.states[0])
+    ((_, steps),) = cache
+    assert np.shares_memory(y, steps.states[0])
 
 
 @EVERY_CELL
@@ -241,7 +242,8 @@ def test_truncation_keeps_its_steps_alone(cell: str) -> None:
         before = ops.usage.total
         y, cache = layer.forward(rows(8, 64, 3), Ctx(ops, keep=True))
         found.append((y.copy(), ops.usage.total - before))
-        assert len(cache.states[0]) == (bptt or 64) + 1
+        ((_, steps),) = cache
+        assert len(steps.states[0]) == (bptt or 64) + 1
     assert np.array_equal(found[0][0], found[1][0])
     assert found[1][1] < found[0][1] / 10
 
@@ -299,3 +301,24 @@ def test_a_mask_of_another_shape_is_refused() -> None:
     layer.build((5, 3), ops, np.random.default_rng(0))
     with pytest.raises(UsageError, match=r"mask has shape \(2, 4\), but LSTM reads 2 rows of 5 steps; .*\(2, 5\)"):
         layer.forward(rows(2, 5, 3), Ctx(ops, mask=np.ones((2, 4), bool)))
+
+
+@EVERY_CELL
+@pytest.mark.parametrize("output", ["last", "steps"])
+@pytest.mark.parametrize("bptt", [None, 2])
+@pytest.mark.parametrize("masked", [False, True])
+def test_rows_in_parts_are_the_whole(cell: str, output: Any, bptt: int | None, masked: bool) -> None:
+    """On several threads each goes through rows of its own; they need nothing of each other."""
+    found = []
+    for threads in (1, 3):
+        ops = NumpyBackend("float64", threads=threads)
+        layer = CELLS[cell](4, output=output, bptt=bptt)
+        layer.build((5, 3), ops, np.random.default_rng(0))
+        ctx = Ctx(ops, keep=True, mask=any_mask(7, 5, 1) if masked else None)
+        y, cache = layer.forward(rows(7, 5, 3), ctx)
+        dx, grads = layer.backward(np.cos(y), cache, ctx)
+        short, _ = layer.forward(rows(7, 5, 3), ctx.keeping(False))
+        np.testing.assert_allclose(short, y, rtol=1e-12, atol=1e-13)
+        found.append([y.copy(), dx, *grads.values()])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
