@@ -38,6 +38,9 @@ def test_files_equal_signatures(path: Path) -> None:
     if group in ("experiment", "sweep"):
         return
     text = contents(path)
+    if name == "none":
+        assert text == {group: None}
+        return
     if group == "trainer":
         assert set(text) == {"defaults", "trainer"}
         text = text["trainer"]
@@ -64,6 +67,12 @@ def test_every_part_has_a_file() -> None:
         files = {path.stem for path in (CONF / group).glob("*.yaml")}
         ours = {name for name in names(group) if "lab." in part(group, name).__module__}
         assert ours <= files, group
+
+
+def test_what_a_run_may_do_without_can_be_swept_over() -> None:
+    assert composed()["augment"] is composed("augment=none", "stop=none")["stop"] is None
+    both = composed("augment=images", "augment.shift=1", "stop=patience")
+    assert (both["augment"]["shift"], both["stop"]["patience"]) == (1, 5)
 
 
 def test_every_option_has_a_comment() -> None:
