@@ -75,16 +75,38 @@ def variant_labels(variants: list[Mapping[str, str]]) -> list[str]:
     """One distinct label for each distinct variant: nothing for an only one, else the options that differ."""
     if len(variants) < 2:
         return [""] * len(variants)
-    keys = differing(variants)
-    tails = [k.rsplit(".", 1)[-1] for k in keys]
+    keys = [k for k in differing(variants) if not _goes_with_its_group(k, variants)]
+    tails = [_tail(k, variants) for k in keys]
     names = [t if tails.count(t) == 1 else k for k, t in zip(keys, tails, strict=True)]
-    labels = [", ".join(f"{n}={_value(v.get(k))}" for n, k in zip(names, keys, strict=True)) for v in variants]
+    labels = [", ".join(f"{n}={_value(v, k)}" for n, k in zip(names, keys, strict=True)) for v in variants]
     labels = [shorten(visible(label), LABEL) for label in labels]
     return [f"{label} (#{i})" if labels.count(label) > 1 else label for i, label in enumerate(labels, 1)]
 
 
-def _value(text: str | None) -> str:
-    if text is None:
-        return "unset"
+def _optional(group: str, variants: Iterable[Mapping[str, str]]) -> bool:
+    """Whether some of the variants do without a group of options that others have, as without augmentation."""
+    there = [any(k == group or k.startswith(f"{group}.") for k in v) for v in variants]
+    return bool(group) and not all(there)
+
+
+def _goes_with_its_group(key: str, variants: list[Mapping[str, str]]) -> bool:
+    """Whether an option says no more than that its group is there: all variants that have the group agree on it."""
+    group, _, option = key.rpartition(".")
+    if option == "name" or not _optional(group, variants):
+        return False
+    return len({v[key] for v in variants if key in v}) == 1
+
+
+def _tail(key: str, variants: list[Mapping[str, str]]) -> str:
+    """An option's own name; of the name of a group that some do without, the group's: augment=images, augment=none."""
+    group, _, option = key.rpartition(".")
+    return group if option == "name" and _optional(group, variants) else option
+
+
+def _value(variant: Mapping[str, str], key: str) -> str:
+    if (text := variant.get(key)) is None:
+        group, _, option = key.rpartition(".")
+        there = any(k == group or k.startswith(f"{group}.") for k in variant)
+        return "none" if option == "name" and not there else "unset"
     value = json.loads(text)
     return value if isinstance(value, str) else text
