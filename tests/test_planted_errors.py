@@ -126,7 +126,7 @@ def _pass_back_skips_the_norm(patch: Any) -> None:
 
 
 def _true_label_drawn(patch: Any) -> None:
-    patch.setattr(negatives, "hard", lambda xp, p, target, u: (xp.cumsum(p, axis=1) <= u[:, None]).sum(axis=1))
+    patch.setattr(negatives, "hard", lambda ops, p, target, u: (ops.xp.cumsum(p, axis=1) <= u[:, None]).sum(axis=1))
 
 
 def _other_gain(patch: Any) -> None:
