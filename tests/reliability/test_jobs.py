@@ -53,7 +53,7 @@ def test_trouble_at_each_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         assert RunRecord.read(folder / "record.json").status == STATUS[seeds[run.config["seed"]]]
     assert sum_up(plan, stream=io.StringIO()) == 1
     monkeypatch.delenv(TROUBLES)
-    again = make_runs(plan, range(len(kinds)), Screen(io.StringIO()), imports=["tests.sweep.parts"])
+    again = make_runs(plan, range(len(kinds)), Screen(io.StringIO()), imports=["tests.sweep.parts"], timeout=None)
     assert {outcome.status for outcome in again} == {"ok"} and sum_up(plan, stream=io.StringIO()) == 0
     assert [name_run(plan.config(i, ["tests.sweep.parts"])) for i in range(len(kinds))] == [r.run_id for r in plan.runs]
     tally["runs in trouble"] += len(kinds) - 1
