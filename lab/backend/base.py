@@ -65,6 +65,19 @@ class Backend(ClassOperations):
         """A 0-d array as other operations take it: as it is, or as a number where the host has that anyway."""
         return x
 
+    repeats = False  # whether `repeated` does better than calling the work each time
+
+    def repeated(self, work: Callable[[], None]) -> Callable[[], None]:
+        """What does `work` each time it is called. See lab.backend.graphs for what that asks of the work on a GPU."""
+        return work
+
+    def renewed(self, old: Array | None, x: Array) -> Array:
+        """As `resident`, in the place of `old` where that fits: work that is repeated reads the same place again."""
+        if old is None or old.shape != x.shape or old.dtype != x.dtype:
+            return self.resident(x)
+        old[...] = self.xp.asarray(x)
+        return old
+
     @abstractmethod
     def resident(self, x: Array) -> Array:
         """The data set's array where gathers read it: itself on the CPU, an uploaded copy on a GPU."""

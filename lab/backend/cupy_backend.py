@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -12,6 +13,7 @@ from lab.backend import cuda
 from lab.backend.base import Array, Kernels, Shape
 from lab.backend.cublas import WORKSPACE, Cublas, library
 from lab.backend.fused import FusedOperations
+from lab.backend.graphs import Repeated
 from lab.backend.pool import Usage
 from lab.errors import UsageError
 from lab.registry import register, unknown
@@ -56,6 +58,9 @@ class CupyBackend(FusedOperations):
             self.kernels = f"cupy+fused{'' if self._blas is None else '+cublas'}{'+tf32' * (kernels == 'tf32')}"
             if kernels == "tf32" and self._blas is None:
                 raise UsageError("kernels=tf32 needs the library cuBLAS, which was not found; choose kernels=auto")
+        self.repeats = self.fused
+        self._stream = _stream(cupy.cuda.runtime.getDevice())
+        self._stream.use()
         self._hook = _counting_hook(self.usage)
         self._hook.__enter__()  # for the life of the backend: what is freed later must be seen as well
 
@@ -81,8 +86,18 @@ class CupyBackend(FusedOperations):
 
     def warm_up(self) -> None:
         """Compile the fused kernels, or read them from cupy's folder; its own it compiles at first use."""
+        self._stream.use()  # another thread may have made this
         if self.fused:
             _kernel(self.dtype.name, "relu").compile()
+
+    def repeated(self, work: Callable[[], None]) -> Callable[[], None]:
+        return Repeated(work, self._stream, self._tell)
+
+    def _tell(self, reason: str) -> None:
+        """Add to `kernels` how steps run."""
+        how = f"steps one by one ({reason})" if reason else "graphs"
+        if how not in self.kernels:
+            self.kernels += f"+{how}"
 
     def trim(self) -> None:
         self.xp.get_default_memory_pool().free_all_blocks()
@@ -107,6 +122,14 @@ def _module(dtype: str) -> Any:
 @cache
 def _kernel(dtype: str, name: str) -> Any:
     return _module(dtype).get_function(name)
+
+
+@cache
+def _stream(device: int) -> Any:
+    """The one stream that this process gives the device work by: the default one cannot be recorded from."""
+    import cupy
+
+    return cupy.cuda.Stream(non_blocking=True)
 
 
 @cache

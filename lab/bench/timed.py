@@ -20,7 +20,7 @@ class _Timed(ForwardForwardTrainer):
 
     laps: list[dict[str, float]]
 
-    def believe(self, images: Array, target: Array, rate: float, ctx: Ctx) -> tuple[Array, Array, Any]:
+    def believe(self, images: Array, target: Array, rate: float | Array, ctx: Ctx) -> tuple[Array, Array, Any]:
         self.laps.append({})
         neutral, base = self.neutral(images)
         kept, began = {}, perf_counter()

@@ -31,6 +31,14 @@ def read_rows(ops: Backend, x: Array, index: Array, scale: float, alphabet: int)
     return rows
 
 
+def places(ops: Backend, step: int | Array, size: int, n: int) -> slice | Array:
+    """Where the n rows of batch `step` are among those of all batches of `size`: on the device if the number is."""
+    if isinstance(step, int):
+        return slice(step * size, step * size + n)
+    found: Array = step * size + ops.xp.arange(n)
+    return found
+
+
 class Batches:
     """An epoch's batches by number, in any order and as often as asked: each is gathered anew.
 
@@ -59,9 +67,18 @@ class Batches:
         """Rows (N, *shape), their targets (N, ...), and their places in the data (N,)."""
         if not 0 <= step < len(self):
             raise IndexError(step)
-        index = self._order[step * self._size : (step + 1) * self._size]
+        return self.take(step, self.rows(step))
+
+    def rows(self, step: int) -> int:
+        """How many rows batch `step` has."""
+        return min(self._size, len(self._order) - step * self._size)
+
+    def take(self, step: int | Array, n: int) -> tuple[Array, Array, Array]:
+        """As batches[step], of n rows; the number may be a 0-d array on the device, if nothing augments the rows."""
+        index = self._order[places(self._ops, step, self._size, n)]
         with self._ops.usage.during("batch", "data"):
             rows = read_rows(self._ops, self._x, index, self._scale, self._alphabet)
             if self._augment is not None:
+                assert isinstance(step, int)
                 rows = self._augment(rows, step)
             return rows, self._y[index], index

@@ -106,7 +106,7 @@ class BackpropTrainer(Trainer):
         return super()._arrays() | {f"optimizer/{unit}.{k}": a for unit, state in states for k, a in state.items()}
 
     def _step(
-        self, images: Array, target: Array, index: Array, step: int, rate: float, ctx: Ctx
+        self, images: Array, target: Array, index: Array, step: int | Array, rate: float | Array, ctx: Ctx
     ) -> dict[str, Array | float]:
         statistics: dict[str, Array] = {}
 
@@ -123,6 +123,9 @@ class BackpropTrainer(Trainer):
                 update(unit, {key: grads.pop(f"{unit}.{key}") for key in params})
         settle(self.network.statistics(), statistics)
         return {"loss": loss}
+
+    def _repeatable(self) -> bool:
+        return self._ours(BackpropTrainer, self.loss)
 
     def adjust(self, grads: Grads) -> None:
         """Change a block's (or the head's) gradients in place before they are applied: for a subclass to fill in."""

@@ -29,6 +29,7 @@ from lab.registry import part
 from lab.schema import convert
 from lab.trainers import state as states
 from lab.trainers.history import EpochRecord, Progress
+from lab.trainers.program import StepProgram
 from lab.trainers.stopping import BEST, EarlyStop
 
 EVALUATION_ROWS = 1000  # rows at a time outside training: enough for full GEMM speed, small beside the training set
@@ -43,7 +44,8 @@ class Trainer:
     batch_size  images a step
     backend     "numpy" or "cupy"; dtype "float32" or "float64"
     threads     BLAS threads while training and answering; None leaves the libraries' own choice
-    kernels     "auto", "numba" or "numpy": compiled loops on the CPU where numba is installed, always, or never
+    kernels     on the CPU "auto", "numba" or "numpy": compiled loops where numba is installed, always, or never; on a
+                GPU "auto", "cupy" or "tf32", see lab.backend.CupyBackend
     """
 
     family: str  # of methods, for the record
@@ -51,6 +53,7 @@ class Trainer:
 
     network: Network
     optimizer: Optimizer
+    _program: StepProgram | None = None
     _made_with: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
@@ -185,9 +188,12 @@ class Trainer:
         ops, progress = self.ops, self.progress
         ops.warm_up()  # before any clock starts
         x, y = ops.resident(train.x), ops.resident(train.y)
+        order: Array | None = None
+        plain = train.augment is None and not train.alphabet
+        self._program = StepProgram(self) if ops.repeats and plain and self._repeatable() else None
         while progress.epoch < epochs:
             epoch = progress.epoch + 1
-            order = ops.resident(epoch_permutation(len(train), self.seed, epoch))
+            order = ops.renewed(order, epoch_permutation(len(train), self.seed, epoch))
             batches = Batches(
                 ops, x, y, order, self.batch_size, train.scale, train.alphabet, self._augmenting(train, epoch)
             )
@@ -218,12 +224,19 @@ class Trainer:
     def _train_epoch(self, batches: Batches, rate: float, on_step: Callable[[Self], None] | None) -> None:
         """All steps of the epoch under way that are not made yet; `rate` multiplies learning rates."""
         progress = self.progress
+        if self._program is not None:
+            self._program.begin(batches, rate, progress)
+            self._follow(self._program.rate)
         for step in range(progress.batch, len(batches)):
             began = perf_counter()
-            images, target, index = batches[step]
-            seen = self._step(images, target, index, step, rate, self._ctx(progress.step))
-            progress.add(seen, len(images))
-            del images, target, index
+            if self._program is not None:
+                self._program.step(batches.rows(step))
+                progress.count(batches.rows(step))
+            else:
+                images, target, index = batches[step]
+                seen = self._step(images, target, index, step, rate, self._ctx(progress.step))
+                progress.add(seen, len(images))
+                del images, target, index
             progress.seconds += perf_counter() - began
             if on_step is not None:
                 on_step(self)
@@ -234,7 +247,24 @@ class Trainer:
         self.ops.synchronize()
         self.progress.seconds += perf_counter() - began
 
-    def _ctx(self, step: int) -> Ctx:
+    def _repeatable(self) -> bool:
+        """Whether `_step` takes its number and rate from the device, asks the host for nothing that changes between
+        steps, and changes its state in place: then a GPU can repeat a step by itself (lab.trainers.program).
+
+        What others add may do otherwise, and is not asked: a trainer of their own has to say so itself.
+        """
+        return False
+
+    def _ours(self, family: type[Trainer], *parts: object) -> bool:
+        """Whether the trainer is a `family` and not a kind of one, and network, optimizer and `parts` are the lab's."""
+        asked = (self._description, self.optimizer, *(part for part in parts if part is not None))
+        lab_only = all(type(each).__module__.startswith("lab.") for each in asked)
+        return type(self) is family and lab_only and not isinstance(self._description, Network)
+
+    def _follow(self, rate: Array) -> None:
+        """Take learning rates that are not `_step`'s argument from `rate`, on the device, from now on."""
+
+    def _ctx(self, step: int | Array) -> Ctx:
         """How the passes of an update run: `step` counts updates since the start and names their noise."""
         return Ctx(self.ops, Noise(self.seed, step), train=True, keep=True)
 
@@ -252,7 +282,7 @@ class Trainer:
         return []
 
     def _step(
-        self, images: Array, target: Array, index: Array, step: int, rate: float, ctx: Ctx
+        self, images: Array, target: Array, index: Array, step: int | Array, rate: float | Array, ctx: Ctx
     ) -> dict[str, Array | float]:
         """One update from a batch; `rate` multiplies learning rates. Returns figures to average, "loss" among them."""
         raise NotImplementedError

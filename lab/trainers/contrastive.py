@@ -92,7 +92,10 @@ class ContrastiveTrainer(LocalTrainer):
         super()._start_epoch(epoch, epochs, n)
         self._draws = generator(self.seed, "contrast", epoch).random(-(-n // self.batch_size))
 
-    def _step(self, images: Array, target: Array, index: Array, step: int, rate: float, ctx: Ctx) -> Figures:
+    def _step(
+        self, images: Array, target: Array, index: Array, step: int | Array, rate: float | Array, ctx: Ctx
+    ) -> Figures:
+        assert isinstance(step, int)
         n, ops = len(images), self.ops
         with ops.usage.during("readout", "readout", every=True):
             twice = self._beside(images, images)

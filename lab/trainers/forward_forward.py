@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Literal, Self
 
 from lab.backend import Array, Kernels
-from lab.data.batches import Batches
+from lab.data.batches import Batches, places
 from lab.errors import UsageError
 from lab.layers import Ctx
 from lab.networks import Defaults, Network, NetworkSpec
@@ -118,6 +118,7 @@ class ForwardForwardTrainer(LocalTrainer):
         super()._start()
         self._counted = {block.name for block in self.readout.counted(self.network)}
         self._head = SoftmaxHead(self.readout, self.network, self.ops)
+        self._draws: Array | None = None
         self._beliefs = Beliefs(self.belief_delay, self.batch_size, self.n_outputs, self.ops)
 
     def _arrays(self) -> dict[str, Array]:
@@ -131,16 +132,19 @@ class ForwardForwardTrainer(LocalTrainer):
     def _start_epoch(self, epoch: int, epochs: int, n: int) -> None:
         super()._start_epoch(epoch, epochs, n)
         key = "fixed" if self.negatives == "fixed" else epoch
-        self._draws = self.ops.resident(generator(self.seed, "negatives", key).random(n))
+        self._draws = self.ops.renewed(self._draws, generator(self.seed, "negatives", key).random(n))
 
     def _train_epoch(self, batches: Batches, rate: float, on_step: Callable[[Self], None] | None) -> None:
         self._batches = batches
         super()._train_epoch(batches, rate, on_step)
 
-    def _step(self, images: Array, target: Array, index: Array, step: int, rate: float, ctx: Ctx) -> Figures:
+    def _step(
+        self, images: Array, target: Array, index: Array, step: int | Array, rate: float | Array, ctx: Ctx
+    ) -> Figures:
         figures: Figures = {}
         probabilities = base = None
         if self.belief_delay:
+            assert isinstance(step, int)
             if step == 0:
                 for batch in range(min(self.belief_delay, len(self._batches))):
                     self._look_at(batch, step, rate)
@@ -148,20 +152,24 @@ class ForwardForwardTrainer(LocalTrainer):
         elif self.readout.head != "none":
             probabilities, figures["head/loss"], base = self.believe(images, target, rate, ctx)
         wrong = self.draw_negatives(probabilities, target, index, step)
-        if self.belief_delay and step + self.belief_delay < len(self._batches):
+        if self.belief_delay and isinstance(step, int) and step + self.belief_delay < len(self._batches):
             self._look_at(step + self.belief_delay, step, rate)
         shown = self.shown(images, target, wrong, base)
         del images, probabilities, base
         return figures | self.update_blocks(shown, ctx)
 
-    def _look_at(self, batch: int, step: int, rate: float) -> None:
+    def _repeatable(self) -> bool:
+        plain = self.schedule == "simultaneous" and not self.belief_delay
+        return plain and self._ours(ForwardForwardTrainer, self.objective)
+
+    def _look_at(self, batch: int, step: int, rate: float | Array) -> None:
         """The head sees a batch, at step `step`, before the blocks learn from it."""
         images, target, _ = self._batches[batch]
         ctx = self._ctx(self.progress.step + batch - step)
         probabilities, loss, _ = self.believe(images, target, rate, ctx)
         self._beliefs.put(batch, probabilities, loss)
 
-    def believe(self, images: Array, target: Array, rate: float, ctx: Ctx) -> tuple[Array, Array, Any]:
+    def believe(self, images: Array, target: Array, rate: float | Array, ctx: Ctx) -> tuple[Array, Array, Any]:
         """The neutral pass: the head's probabilities, its loss, its update; and what other rows of `images` share."""
         assert self.network.label_input is not None
         with self.ops.usage.during("readout", "readout", every=True):
@@ -200,12 +208,13 @@ class ForwardForwardTrainer(LocalTrainer):
         if self.ops.name == "numpy":
             self._check_finite(loss, "the softmax head")
 
-    def draw_negatives(self, probabilities: Array | None, target: Array, index: Array, step: int) -> Array:
+    def draw_negatives(self, probabilities: Array | None, target: Array, index: Array, step: int | Array) -> Array:
         """A wrong label for each image of the batch: (N,) like `target`."""
+        assert self._draws is not None, "drawn when an epoch starts"
         if self.negatives == "hard":
             assert probabilities is not None
-            start = step * self.batch_size
-            return drawing.hard(self.ops, probabilities, target, self._draws[start : start + len(target)])
+            drawn = self._draws[places(self.ops, step, self.batch_size, len(target))]
+            return drawing.hard(self.ops, probabilities, target, drawn)
         # drawn by the image's place in the data, so that "fixed" stays with the image
         return drawing.uniform(self.ops, self.n_outputs, target, self._draws[index])
 

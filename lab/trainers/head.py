@@ -58,7 +58,7 @@ class SoftmaxHead:
         return self._finish(total)
 
     def learn(
-        self, activities: Callable[[], Iterable[tuple[str, Array]]], target: Array, gain: float,
+        self, activities: Callable[[], Iterable[tuple[str, Array]]], target: Array, gain: float | Array,
         sound: Callable[[Array], None],
     ) -> tuple[Array, Array]:  # fmt: skip
         """One update from what `activities` gives; returns probabilities before it, and the mean loss.

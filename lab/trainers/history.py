@@ -73,6 +73,10 @@ class Progress:
         """Count one step; `seen` are means over its images. Sums stay where they are: nothing waits for a GPU."""
         for name, value in seen.items():
             self.sums[name] = self.sums.get(name, 0.0) + value * float(images)
+        self.count(images)
+
+    def count(self, images: int) -> None:
+        """Count one step whose figures are in the sums already."""
         self.images += images
         self.batch += 1
         self.step += 1

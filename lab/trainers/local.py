@@ -126,12 +126,16 @@ class LocalTrainer(Trainer):
     def _start_epoch(self, epoch: int, epochs: int, n: int) -> None:
         depth = len(self.network.blocks)
         if self.schedule == "simultaneous":
-            self._active, self._gain = range(depth), gain(self.optimizer.schedule, epoch, epochs)
+            self._active = range(depth)
+            self._gain: float | Array = gain(self.optimizer.schedule, epoch, epochs)
             return
         block = (epoch - 1) * depth // epochs  # `_check_epochs` saw to it that every block gets one
         first, last = -(-block * epochs // depth), -(-(block + 1) * epochs // depth)
         self._active = range(block, block + 1)
         self._gain = gain(self.optimizer.schedule, epoch - first, last - first)
+
+    def _follow(self, rate: Array) -> None:
+        self._gain = rate
 
     def update_blocks(self, shown: list[tuple[Array, Rows]], ctx: Ctx) -> Figures:
         """One local update of every active block from rows, one pass for each in `shown`, which is emptied.

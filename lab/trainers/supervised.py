@@ -65,10 +65,15 @@ class LocalSupervisedTrainer(LocalTrainer):
     def options(self) -> dict[str, str]:
         return super().options() | {"readout": str(self.readout)}
 
-    def _step(self, images: Array, target: Array, index: Array, step: int, rate: float, ctx: Ctx) -> Figures:
+    def _step(
+        self, images: Array, target: Array, index: Array, step: int | Array, rate: float | Array, ctx: Ctx
+    ) -> Figures:
         shown = [(images, Rows(len(images), slice(0, len(images)), target=target, n_classes=self.n_outputs))]
         del images
         return self.update_blocks(shown, ctx)
+
+    def _repeatable(self) -> bool:
+        return self._ours(LocalSupervisedTrainer, self.objective) and self.schedule == "simultaneous"
 
     # -- answering -----------------------------------------------------------------------------------------------
     def block_scores(self, images: Array) -> dict[str, Array]:

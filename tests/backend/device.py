@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import types
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from lab.registry import register
 from tests.backend.on_host import launch
 
 waits = [0]  # how often the host has read from a device
+tapes: list[list[Callable[[], Any]]] = []  # where what is computed is noted, so that it can be computed again
 
 
 class HostArrayLeak(TypeError):
@@ -34,6 +36,27 @@ def _inside(x: Any) -> Any:
     if isinstance(x, (tuple, list)):
         return type(x)(_inside(each) for each in x)
     return {key: _inside(each) for key, each in x.items()} if isinstance(x, dict) else x
+
+
+def _noted(work: Callable[[], Any], *inputs: Any) -> Any:
+    """What `work` gives as device arrays; noted to be computed again in its place, unless it is a view of inputs."""
+    found = work()
+    out = _outside(found)
+    for tape in tapes:
+        if isinstance(out, DeviceArray):
+            arrays = [x for x in inputs if isinstance(x, np.ndarray)]
+            if not (isinstance(found, np.ndarray) and any(np.may_share_memory(found, x) for x in arrays)):
+                tape.append(lambda: np.copyto(out._array, work()))
+        else:
+            assert not isinstance(out, (tuple, list)), "cannot be noted"
+    return out
+
+
+def _done(work: Callable[[], Any]) -> None:
+    """Do what changes arrays, and note it."""
+    work()
+    for tape in tapes:
+        tape.append(work)
 
 
 def _outside(x: Any) -> Any:
@@ -64,8 +87,11 @@ class DeviceArray:
         if name in ("shape", "dtype", "ndim", "size", "nbytes", "itemsize", "flags", "strides"):
             return found
         if callable(found):
-            return lambda *args, **options: _outside(found(*_inside(args), **_inside(options)))
+            return lambda *args, **options: self._call(found, _inside(args), _inside(options))
         return _outside(found)
+
+    def _call(self, method: Any, args: Any, options: Any) -> Any:
+        return _noted(lambda: method(*args, **options), self._array)
 
     def __len__(self) -> int:
         return len(self._array)
@@ -76,10 +102,11 @@ class DeviceArray:
             isinstance(k, np.ndarray) and k.dtype == bool for k in (inside if isinstance(inside, tuple) else [inside])
         ):
             waits[0] += 1  # how many rows there will be has to be known
-        return DeviceArray(np.asarray(self._array[inside]))
+        return _noted(lambda: self._array[inside], self._array)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self._array[_inside(key)] = _inside(value)
+        at, values = _inside(key), _inside(value)
+        _done(lambda: self._array.__setitem__(at, values))
 
     def __iter__(self) -> Any:
         return (self[i] for i in range(len(self)))
@@ -99,10 +126,11 @@ class DeviceArray:
 
 def _operator(name: str) -> Any:
     def apply(self: DeviceArray, *others: Any) -> Any:
-        found = getattr(self._array, name)(*_inside(others))
-        if found is self._array:
+        method, inside = getattr(self._array, name), _inside(others)
+        if name.startswith("__i") and name != "__invert__":
+            _done(lambda: method(*inside))
             return self
-        return NotImplemented if found is NotImplemented else _outside(found)
+        return _noted(lambda: method(*inside))
 
     return apply
 
@@ -151,7 +179,7 @@ class Namespace(types.ModuleType):
 
     def matmul(self, a: DeviceArray, b: DeviceArray, out: DeviceArray) -> None:
         assert out.flags.c_contiguous, "cupy writes products in C order alone"
-        np.matmul(a._array, b._array, out=out._array)
+        _done(lambda: np.matmul(a._array, b._array, out=out._array))
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(np, name)
@@ -161,16 +189,19 @@ class Namespace(types.ModuleType):
             return found
         if name == "may_share_memory":
             return lambda a, b: found(_inside(a), _inside(b))
-        return lambda *args, **options: _result(found(*_inside(args), **_inside(options)), options)
+        return lambda *args, **options: self._call(found, args, options)
+
+    def _call(self, function: Any, args: Any, options: Any) -> Any:
+        inside, named = _inside(args), _inside(options)
+        if options.get("out") is not None:
+            _done(lambda: function(*inside, **named))
+            return options["out"]
+        return _noted(lambda: function(*inside, **named), *inside)
 
 
 def _view(name: str) -> Any:
     make = getattr(np.lib.stride_tricks, name)
     return lambda x, *args, **options: DeviceArray(make(x._array, *args, **options))
-
-
-def _result(found: Any, options: dict[str, Any]) -> Any:
-    return options["out"] if options.get("out") is not None else _outside(found)
 
 
 @register("backend", "device")
@@ -214,4 +245,43 @@ class FusedDevice(FusedOperations, Device):
     kernels = "fused"
 
     def launch(self, kernel: str, grid: tuple[int, int], block: int, *arguments: Any) -> None:
-        launch(self.dtype.name, kernel, grid, block, _inside(arguments))
+        inside = _inside(arguments)
+        _done(lambda: launch(self.dtype.name, kernel, grid, block, inside))
+
+
+class Repeated:
+    """As lab.backend.graphs.Repeated: the work is run as it is, then run and noted, then repeated from the notes."""
+
+    def __init__(self, work: Callable[[], None], ops: Any) -> None:
+        self._work, self._ops, self._ran = work, ops, 0
+        self._pool = Pool()
+        self._pool.usage = ops.usage
+        self._tape: list[Callable[[], Any]] = []
+
+    def __call__(self) -> None:
+        self._ran += 1
+        if self._ran > 2:
+            for work in self._tape:
+                work()
+            return
+        theirs, self._ops.pool = self._ops.pool, self._pool
+        if self._ran == 2:
+            tapes.append(self._tape)
+        self._work()
+        tapes.clear()
+        self._ops.pool = theirs
+
+
+@register("backend", "repeating_device")
+class RepeatingDevice(FusedDevice):
+    """The same, whose steps are repeated from notes as a GPU repeats them from a graph."""
+
+    repeats = True
+
+    def __init__(self, dtype: str = "float32", **options: Any) -> None:
+        super().__init__(dtype)
+        self.made: list[Repeated] = []
+
+    def repeated(self, work: Callable[[], None]) -> Callable[[], None]:
+        self.made.append(Repeated(work, self))
+        return self.made[-1]
