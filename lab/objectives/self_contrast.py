@@ -24,12 +24,13 @@ class SelfContrast(ContrastObjective):
           + (1/N) sum over negative rows of softplus(g - theta_negative),   each the mean over a row's cells
         dL/dg = (penalty - sigmoid(theta_positive - g)) / N, or sigmoid(g - theta_negative) / N;   dg/dh = 2 h / units
 
+    theta_positive, theta_negative  1 is the mean square of a normalised row; the paper chooses them for each network
     where  what a cell is, as in goodness: auto is each pixel of an image, each step of a sequence, or the row
     """
 
     norm: ClassVar = "length"
 
-    theta_positive: float = 2.0
+    theta_positive: float = 1.0
     theta_negative: float = 1.0
     penalty: float = 0.0
     where: Where | Literal["auto"] = "auto"
