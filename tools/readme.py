@@ -14,7 +14,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for tools.benches
 from lab.report import load_records
 from lab.report.compare import compare
-from lab.report.tables import Table, folded, summary
+from lab.report.table import Table
+from lab.report.tables import folded, summary
 from tools import benches
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from lab.report.load import Records
 from lab.report.metrics import FRACTION, HIGHER, PRIMARY, Metric
 from lab.report.numbers import fixed, significant
+from lab.report.power import detectable, effect_size
+from lab.report.sampling import difference
+from lab.report.significance import holm, sign_flip, smallest_p
 from lab.report.statistics import Paired, paired_difference, paired_ratio
 from lab.report.text import counted, listed
 from lab.report.variants import differing
@@ -22,7 +25,9 @@ class Comparison:
     """How `first` did against `second` on one data set and network, over the seeds both have.
 
     `difference` is first - second in `metric`'s stored unit; `speed` and `memory` are ratios first / second of samples
-    a second and of activation memory. `first` is the better one of the two in the mean.
+    a second and of activation memory. `first` is the better one of the two in the mean. `over_rows` is the interval of
+    the difference that comes from the test rows; `corrected_p` is p after Holm's correction for all comparisons made.
+    `audit` says how the comparison's audit came out, where there was one.
     """
 
     data: str
@@ -33,6 +38,29 @@ class Comparison:
     difference: Paired
     speed: Paired
     memory: Paired
+    over_rows: tuple[float, float] = (math.nan, math.nan)
+    corrected_p: float = math.nan
+    audit: str = ""
+
+    @property
+    def p(self) -> float:
+        """The p value of the sign-flip test over the seeds."""
+        return sign_flip(self.difference.values)
+
+    @property
+    def smallest_p(self) -> float:
+        """The smallest p value that so many seeds can give."""
+        return smallest_p(self.difference.interval.n)
+
+    @property
+    def effect(self) -> float:
+        """Mean over deviation of the differences."""
+        return effect_size(self.difference.values)
+
+    @property
+    def detectable(self) -> float:
+        """The smallest difference that the design could have seen, in `metric`'s stored unit."""
+        return detectable(self.difference.values)
 
     @property
     def sentence(self) -> str:
@@ -43,7 +71,8 @@ class Comparison:
                 f"On {self.data} with {self.network}, {self.first} and {self.second} share no seed, "
                 "so they are not compared."
             )
-        return f"On {self.data} with {self.network}, {self._result()}."
+        verdict = f"; {self.audit}" if self.audit else ""
+        return f"On {self.data} with {self.network}, {self._result()}{verdict}."
 
     def _result(self) -> str:
         cost = [c for c in (_ratio(self.speed, *_SPEED), _ratio(self.memory, *_MEMORY)) if c]
@@ -110,7 +139,8 @@ def compare(records: Records) -> list[Comparison]:
             for other, theirs in ((t, s) for t, s in series if t != trainers[0]):
                 if _comparable(records, str(data), str(network), (trainer, ours), (other, theirs), series):
                     results.append(_compare(str(data), str(network), metric, runs, ours, theirs))
-    return results
+    corrected = holm([c.p for c in results])
+    return [replace(c, corrected_p=p) for c, p in zip(results, corrected, strict=True)]
 
 
 def _comparable(
@@ -139,4 +169,14 @@ def _compare(data: str, network: str, metric: Metric, runs: pd.DataFrame, ours: 
         paired_difference(values(ours, metric.key), values(theirs, metric.key)),
         paired_ratio(values(ours, "samples_per_second"), values(theirs, "samples_per_second")),
         paired_ratio(values(ours, "memory_activations"), values(theirs, "memory_activations")),
+        _over_rows(runs, ours, theirs),
     )  # fmt: skip
+
+
+def _over_rows(runs: pd.DataFrame, ours: str, theirs: str) -> tuple[float, float]:
+    """Of ours - theirs, in accuracy; unknown unless all runs answered equally many rows."""
+    a, b = runs[runs["series"] == ours], runs[runs["series"] == theirs]
+    rows = set(a["n_test"]) | set(b["n_test"])
+    if len(rows) != 1 or not (n := rows.pop()) > 0 or (runs["task"] == "regression").any():
+        return math.nan, math.nan
+    return difference(float(b["test_error"].mean()), float(a["test_error"].mean()), int(n))

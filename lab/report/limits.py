@@ -13,7 +13,7 @@ from lab.report.load import Records
 from lab.report.metrics import METRICS, PRIMARY
 from lab.report.numbers import fixed
 from lab.report.read import STATUSES
-from lab.report.statistics import sampling_half
+from lab.report.sampling import wilson
 from lab.report.text import counted, listed, short_id
 
 MANY = 12
@@ -103,9 +103,10 @@ def _measured(records: Records) -> list[str]:
     runs, sentences = records.counted, []
     if runs.empty:
         return []
-    tested = runs.dropna(subset=["n_test", "test_error"])
+    tested = runs[(runs["n_test"] > 0) & runs["test_error"].notna()]
     if len(tested):
-        worst = max(sampling_half(r["test_error"], int(r["n_test"])) for r in tested.to_dict("records"))
+        ends = [wilson(r["test_error"], int(r["n_test"])) for r in tested.to_dict("records")]
+        worst = max((high - low) / 2 for low, high in ends)
         sentences.append(
             "Intervals are over seeds: they say how a repeated run would come out on the same test images, not on "
             f"others. The test set's own size adds up to \u00b1{worst * 100:.2f} points."

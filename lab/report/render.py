@@ -20,9 +20,10 @@ from lab.report.figures import KEYS, OPTIONAL, make_figures
 from lab.report.limits import limits, status_text
 from lab.report.load import Records, load_records
 from lab.report.sweeps import sweep_runs
-from lab.report.tables import Table, make_tables
+from lab.report.table import Table
+from lab.report.tables import make_tables
 
-TABLES = ("summary", "comparisons", "memory", "blocks", "runs")
+TABLES = ("summary", "comparisons", "significance", "across", "memory", "blocks", "runs")
 OWN = tuple(
     [f"figures/{k}.{e}" for k in (*KEYS, *OPTIONAL) for e in ("svg", "png")]
     + [f"tables/{k}.tex" for k in TABLES]

@@ -1,13 +1,13 @@
 """The tables of a report as data: columns, cells and captions, before any markup.
 
-A cell keeps the text to show and the number to sort by. `write` turns a table into HTML, Markdown, LaTeX or CSV.
+`write` turns a table into HTML, Markdown, LaTeX or CSV.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pandas as pd
 
@@ -16,53 +16,20 @@ from lab.report.load import Records
 from lab.report.metrics import FRACTION, MEMORY_PARTS, METRICS, Metric, plus_minus
 from lab.report.numbers import plain, significant
 from lab.report.statistics import Interval, mean_interval
+from lab.report.table import DASH, Cell, Column, Table
+from lab.report.tables_of_tests import across, significance
 from lab.report.text import short_id
 
-DASH = "\u2013"
 FOLDED = {"data": "on {}", "network": "with {}"}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell: `text` to show, `number` to sort by (NaN for text), `run` when it leads to a run's folder."""
-
-    text: str
-    number: float = math.nan
-    run: str = ""
-    strong: bool = False
-
-
-@dataclass(frozen=True)
-class Column:
-    """A heading and its unit; numeric columns are set to the right."""
-
-    label: str
-    numeric: bool = False
-    unit: str = ""
-
-    @property
-    def heading(self) -> str:
-        """Label and unit in one: "test error, %"."""
-        return f"{self.label}, {self.unit}" if self.unit else self.label
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table; the first column of each row is its heading."""
-
-    key: str
-    title: str
-    caption: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
 
 
 Build = Callable[[pd.DataFrame], Cell]
 
 
 def make_tables(records: Records, comparisons: list[Comparison]) -> list[Table]:
-    """All tables that have a row: summary, comparisons, memory, blocks, every run."""
-    tables = [summary(records), paired(comparisons), memory(records), blocks(records), every_run(records)]
+    """All tables that have a row: summary, comparisons, how sure they are, over all data sets, memory, blocks, runs."""
+    of_trainers = [summary(records), paired(comparisons), significance(comparisons), across(records)]
+    tables = [*of_trainers, memory(records), blocks(records), every_run(records)]
     return [folded(t) for t in tables if t.rows]
 
 

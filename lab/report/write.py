@@ -10,7 +10,7 @@ from urllib.parse import quote
 from lab.report import text
 from lab.report.extract import COLUMNS, KEYS
 from lab.report.load import Records
-from lab.report.tables import Cell, Table
+from lab.report.table import Cell, Table
 
 HIDDEN = ("folder",)
 

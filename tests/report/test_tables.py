@@ -9,7 +9,8 @@ from pathlib import Path
 from lab.report import write
 from lab.report.compare import compare
 from lab.report.load import load_records
-from lab.report.tables import Cell, Column, Table, every_run, folded, make_tables, summary
+from lab.report.table import Cell, Column, Table
+from lab.report.tables import every_run, folded, make_tables, summary
 from lab.report.terminal import summary_text
 from tests.report.conftest import Made
 from tests.report.records import make_record
@@ -31,7 +32,7 @@ def test_the_summary_has_means_and_half_widths(whole: Made) -> None:
 def test_all_tables_of_whole_records(whole: Made) -> None:
     found = load_records(whole.runs)
     tables = {t.key: t for t in make_tables(found, compare(found))}
-    assert list(tables) == ["summary", "comparisons", "memory", "blocks", "runs"]
+    assert list(tables) == ["summary", "comparisons", "significance", "memory", "blocks", "runs"]
     assert all(len(row) == len(t.columns) for t in tables.values() for row in t.rows)
     assert len(tables["comparisons"].rows) == 2 and len(tables["runs"].rows) == 12
     assert [c.heading for c in tables["blocks"].columns][-1] == "block 8, %"
@@ -124,3 +125,31 @@ def test_a_target_that_one_seed_missed_has_no_mean(tmp_path: Path) -> None:
     headings = [c.heading for c in table.columns]
     cells = {row[0].text: row[headings.index("training time to target, s")].text for row in table.rows}
     assert cells == {"backprop": "12.0", "forward-forward": "reached by 2 of 3"}
+
+
+def test_how_sure_a_comparison_is_stands_in_its_row(whole: Made) -> None:
+    found = load_records(whole.runs)
+    table = {t.key: t for t in make_tables(found, compare(found))}["significance"]
+    row = dict(zip((c.heading for c in table.columns), (c.text for c in table.rows[0]), strict=True))
+    assert (row["paired seeds"], row["smallest p of so many seeds"]) == ("3", "0.25")
+    assert row["p by sign flips"] == "0.25" and row["p after Holm"] == "0.50", "two comparisons were made"
+    low, high = (float(end.replace("\u2212", "-")) for end in row["95 % interval over test rows"].split(" to "))
+    assert 0.3 < high - low < 1.2, "10,000 rows at some 2 % leave about 0.4 points to each side"
+
+
+def test_several_data_sets_are_summed_up_and_one_is_not(tmp_path: Path) -> None:
+    for data in ("mnist", "fashion_mnist"):
+        for family in ("backprop", "forward_forward"):
+            for seed in range(2):
+                record = make_record(family, seed=seed, data=data)
+                if family == "backprop":
+                    record["final"]["test"] |= {"accuracy": 0.985, "error": 0.015}
+                write_record(tmp_path, record)
+    found = load_records(tmp_path)
+    (table,) = (t for t in make_tables(found, compare(found)) if t.key == "across")
+    first, second = ({c.heading: v.text for c, v in zip(table.columns, row, strict=True)} for row in table.rows)
+    assert first["interquartile mean of accuracy, %"] == "98.50" and first["improvement, %"] == "\u2013"
+    assert first["error within 2 %, %"] == "100" and second["improvement, %"] == "0"
+    assert "2 pairs of network and data set" in table.caption
+    alone = load_records(tmp_path, run_ids=[r for r in found.runs["run_id"] if "fashion" not in r])
+    assert not [t for t in make_tables(alone, compare(alone)) if t.key == "across"]
