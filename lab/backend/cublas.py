@@ -83,20 +83,12 @@ def _address(x: Any) -> ctypes.c_void_p:
 
 
 def library() -> Any:
-    """cuBLAS as this process has it or finds it. Raises OSError where there is none."""
-    major = _cuda_major()
+    """cuBLAS as cupy has loaded it. Raises OSError where there is none."""
+    import cupy
+
     try:
-        return ctypes.CDLL(f"libcublas.so.{major}")  # loaded already, or on the search path
-    except OSError:
-        from cuda.pathfinder import load_nvidia_dynamic_lib  # comes with cupy
-
-        try:
-            return ctypes.CDLL(load_nvidia_dynamic_lib("cublas").abs_path)  # in the toolkit's wheels
-        except RuntimeError as error:  # the base of what pathfinder raises
-            raise OSError(str(error)) from error
-
-
-def _cuda_major() -> int:
-    from cupy.cuda import runtime
-
-    return int(runtime.runtimeGetVersion()) // 1000
+        cupy.cuda.get_cublas_handle()  # cupy finds and loads it, from the toolkit's wheels or the system
+    except (ImportError, RuntimeError) as error:
+        raise OSError(str(error)) from error
+    major = cupy.cuda.runtime.runtimeGetVersion() // 1000
+    return ctypes.CDLL(f"libcublas.so.{major}")  # by this name it is the one that is loaded
