@@ -27,7 +27,8 @@ class CupyBackend(FusedOperations):
              tf32: as auto, with the factors of float32 products rounded to 10 bits of mantissa, which is several
              times faster and changes results. What runs is in `kernels` and in every record.
 
-    The 32 MiB that cuBLAS works in are the library's and not counted.
+    All work goes to one stream of the process, which becomes the calling thread's current one. The 32 MiB that cuBLAS
+    works in are the library's and not counted.
     """
 
     name = "cupy"

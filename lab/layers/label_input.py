@@ -66,6 +66,7 @@ class LabelInput:
         if self.mode == "channels":
             return C + K, H, W
         self._waves = waves(K, H, W)
+        self._flat: Array | None = None
         return C + 1, H, W
 
     def unwritten(self, x: Array, labels: Sequence[Array], ops: Backend, base: Base | None = None) -> LabelledRows:
@@ -120,8 +121,9 @@ class LabelInput:
             return d[:, None]
         if self.mode == "features":
             return d
-        flat = ops.xp.asarray(self._waves.reshape(len(self._waves), -1), dtype=ops.dtype)
-        written: Array = (d @ flat).reshape(len(d), 1, *self._waves.shape[1:])
+        if self._flat is None:  # uploaded once: a step that a GPU repeats cannot read the host
+            self._flat = ops.xp.asarray(self._waves.reshape(len(self._waves), -1), dtype=ops.dtype)
+        written: Array = (d @ self._flat).reshape(len(d), 1, *self._waves.shape[1:])
         return written
 
 

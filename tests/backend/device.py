@@ -175,6 +175,7 @@ class Namespace(types.ModuleType):
 
     def asarray(self, x: Any, dtype: Any = None) -> DeviceArray:
         """From the host (or as it is): the one way in."""
+        assert not tapes or isinstance(x, DeviceArray), "a graph would copy what the host has in that place later on"
         return DeviceArray(np.array(x._array if isinstance(x, DeviceArray) else x, dtype=dtype))
 
     def matmul(self, a: DeviceArray, b: DeviceArray, out: DeviceArray) -> None:

@@ -18,6 +18,7 @@ TRAINERS = {
     "uniform negatives": lambda **o: lab.ForwardForwardTrainer(
         lab.mlp(depth=2, width=12), negatives="uniform", passes="separate", optimizer=lab.Adam(0.01), **o
     ),
+    "label as a wave": lambda **o: lab.ForwardForwardTrainer(lab.cnn(channels=(2, 3), label="pattern"), **o),
     "steps": lambda **o: lab.ForwardForwardTrainer(lab.rnn(units=6), **o),
     "gated steps": lambda **o: lab.BackpropTrainer(lab.lstm(units=6), **o),
     "local fields": lambda **o: lab.BackpropTrainer(
