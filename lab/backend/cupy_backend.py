@@ -24,8 +24,8 @@ class CupyBackend(FusedOperations):
     """cupy on one NVIDIA GPU; cupy's own pool reuses the memory, and a hook on it counts.
 
     kernels  cupy: the reference operations alone; auto: fused kernels, and products by direct calls of cuBLAS;
-             tf32: as auto, with the factors of float32 products rounded to 10 bits of mantissa, which is several
-             times faster and changes results. What runs is in `kernels` and in every record.
+             tf32: as auto, with the factors of float32 products rounded to 10 bits of mantissa, so that
+             tensor cores make them, which changes results. What runs is in `kernels` and in every record.
 
     All work goes to one stream of the process, which becomes the calling thread's current one. The 32 MiB that cuBLAS
     works in are the library's and not counted.
