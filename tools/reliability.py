@@ -17,17 +17,18 @@ from lab.record import storage
 
 
 def table(results: Iterable[dict[str, Any]]) -> str:
-    """Markdown: a row a test, what it counted and how long it took, then the sums of all counts."""
-    rows: dict[str, tuple[Counter[str], float]] = {}
+    """Markdown: a row a test, its mode, what it counted and how long it took, then the sums of all counts."""
+    rows: dict[tuple[str, str], tuple[Counter[str], float]] = {}
     for found in results:
-        counts, seconds = rows.setdefault(found["test"], (Counter(), 0.0))
+        key = found["test"], "all" if found["long"] else "a sample"
+        counts, seconds = rows.setdefault(key, (Counter(), 0.0))
         counts.update({k: v for k, v in found.items() if k not in ("test", "long", "seconds")})
-        rows[found["test"]] = counts, seconds + found["seconds"]
-    lines = ["| test | tried and found | seconds |", "|---|---|---:|"]
+        rows[key] = counts, seconds + found["seconds"]
+    lines = ["| test | of what there is to try | tried and found | seconds |", "|---|---|---|---:|"]
     total: Counter[str] = Counter()
-    for name, (counts, seconds) in sorted(rows.items()):
+    for (name, mode), (counts, seconds) in sorted(rows.items()):
         total.update(counts)
-        lines.append(f"| {name.replace('_', ' ')} | {_words(counts)} | {seconds:.1f} |")
+        lines.append(f"| {name.replace('_', ' ')} | {mode} | {_words(counts)} | {seconds:.1f} |")
     lines += ["", "In all:", "", "| what | how often |", "|---|---:|"]
     lines += [f"| {what} | {count:,} |" for what, count in sorted(total.items())]
     return "\n".join(lines)
@@ -44,13 +45,12 @@ def main(argv: list[str]) -> int:
     if not found:
         print(f"{results} holds no results; run the tests with LAB_RELIABILITY_RESULTS={results}", file=sys.stderr)
         return 2
-    mode = "the long mode (`make test-long`)" if all(each["long"] for each in found) else "the short mode"
     text = (
         "# Runs and sweeps that survive\n\n"
-        f"What the tests in `tests/reliability` tried in {mode} on version {code_version()}, written down\n"
-        "by the tests that passed. A fault is injected at an operation of the disk, a kill is a SIGKILL of a process,\n"
-        "and a run ends equal if its weights and its record are those of an uninterrupted run, bit for bit, but for\n"
-        "times.\n\n"
+        f"What the tests in `tests/reliability` tried on version {code_version()}, written down by the tests\n"
+        "that passed; `make test-long` tries all there is. A fault is injected at an operation of the disk, a kill is\n"
+        "a SIGKILL of a process, and a run ends equal if its weights and record are those of an uninterrupted run,\n"
+        "bit for bit, but for times.\n\n"
         f"{table(found)}\n"
     )
     storage.make_folder(out)

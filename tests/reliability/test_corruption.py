@@ -68,7 +68,7 @@ def test_after_any_damage_the_one_before_is_used(
     live(whole)
     config = small(rows, tmp_path / "runs")
     files = {path: path.read_bytes() for path in folder_of(config).path.iterdir()}
-    for damaged in list(damages(files[stopped]))[:: 20 if LONG else 60]:
+    for damaged in list(damages(files[stopped]))[:: 400 if LONG else 60]:
         for path in folder_of(config).path.iterdir():
             path.unlink()
         for path, contents in files.items():
