@@ -14,7 +14,8 @@ import pytest
 from tests.reliability.story import make_rows
 
 LONG = os.environ.get("LAB_TEST_LONG") == "1"
-RESULTS = os.environ.get("LAB_RELIABILITY_RESULTS")  # a folder; reports/reliability is drawn from what is put there
+# A folder, which reports/reliability is drawn from; in full, because some tests go to folders of their own.
+RESULTS = os.environ.get("LAB_RELIABILITY_RESULTS") and os.path.abspath(os.environ["LAB_RELIABILITY_RESULTS"])
 
 
 @pytest.fixture
