@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
+from lab.backend.cells import CellOperations
 from lab.backend.classes import ClassOperations
 from lab.backend.labelled import LabelledRows
 from lab.backend.philox import uniforms
@@ -27,7 +28,7 @@ Result = TypeVar("Result")
 Kernels: TypeAlias = Literal["auto", "numba", "numpy", "cupy", "tf32"]
 
 
-class Backend(ClassOperations):
+class Backend(ClassOperations, CellOperations):
     """Arrays of one floating type on one device, and the operations on them."""
 
     name: str

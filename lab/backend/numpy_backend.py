@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from itertools import pairwise
-from math import prod
-from types import ModuleType
 from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from lab.backend.base import Array, Backend, Kernels, Result, Shape
+from lab.backend.base import Array, Kernels, Result, Shape
 from lab.backend.blas import gemm, thread_setter
 from lab.backend.labelled import LabelledRows
+from lab.backend.loops import alike, loops, matrix
+from lab.backend.numpy_cells import NumpyCells
 from lab.backend.pool import Pool
 from lab.backend.product import Product
 from lab.backend.scaled import ScaledRows
@@ -26,7 +25,7 @@ from lab.registry import register, unknown
 
 
 @register("backend", "numpy")
-class NumpyBackend(Backend):
+class NumpyBackend(NumpyCells):
     """numpy on the CPU; `pool` reuses and counts the memory.
 
     kernels  numpy: the reference alone; numba: compiled loops for what numpy makes several passes for, and sums of
@@ -81,7 +80,7 @@ class NumpyBackend(Backend):
 
     def warm_up(self) -> None:
         if self._compiled:
-            _loops().warm_up(self.dtype)
+            loops().warm_up(self.dtype)
 
     def trim(self) -> None:
         self.pool.trim()
@@ -111,61 +110,61 @@ class NumpyBackend(Backend):
             return super().affine(x, W, b)
         y = self.empty((len(x), W.shape[1]))
         np.matmul(x, W, out=y)
-        if _alike(y, b):
-            _loops().rows.add_bias(y, b)
+        if alike(y, b):
+            loops().rows.add_bias(y, b)
         else:
             y += b
         return y
 
     def add_product(self, v: Array, x: Array, dy: Array, beta: float, share: float) -> None:
-        if self._gemm is None or not len(x) or not _alike(v, x, dy):
+        if self._gemm is None or not len(x) or not alike(v, x, dy):
             super().add_product(v, x, dy, beta, share)
             return
         self._gemm(x, dy, v, share, beta)
 
     def relu(self, x: Array, out: Array | None = None) -> Array:
         y = self.empty(x.shape) if out is None else out
-        if not self._compiled or not _alike(x, y):
+        if not self._compiled or not alike(x, y):
             return super().relu(x, y)
-        _loops().rows.relu(x.reshape(-1), y.reshape(-1))
+        loops().rows.relu(x.reshape(-1), y.reshape(-1))
         return y
 
     def relu_backward(self, dy: Array | ScaledRows, y: Array, out: Array | None = None) -> Array:
         dx = self.empty(y.shape) if out is None else out
-        if isinstance(dy, ScaledRows) and dy.rows is y and self._compiled and _alike(y, dy.scale, dx):
-            _loops().rows.relu_backward_of_rows(_matrix(y), dy.scale, _matrix(dx))
+        if isinstance(dy, ScaledRows) and dy.rows is y and self._compiled and alike(y, dy.scale, dx):
+            loops().rows.relu_backward_of_rows(matrix(y), dy.scale, matrix(dx))
             return dx
-        if isinstance(dy, ScaledRows) or not self._compiled or not _alike(dy, y, dx):
+        if isinstance(dy, ScaledRows) or not self._compiled or not alike(dy, y, dx):
             return super().relu_backward(dy, y, dx)
-        _loops().rows.relu_backward(dy.reshape(-1), y.reshape(-1), dx.reshape(-1))
+        loops().rows.relu_backward(dy.reshape(-1), y.reshape(-1), dx.reshape(-1))
         return dx
 
     def row_squares(self, x: Array) -> Array:
-        if not self._compiled or not _alike(x):
+        if not self._compiled or not alike(x):
             return super().row_squares(x)
         g = self.empty((len(x),), kind="workspace")
-        _loops().rows.row_squares(x, g)
+        loops().rows.row_squares(x, g)
         return g
 
     def scale_rows(self, x: Array, scale: Array, out: Array) -> None:
-        if not self._compiled or not _alike(x, scale, out):
+        if not self._compiled or not alike(x, scale, out):
             super().scale_rows(x, scale, out)
             return
-        _loops().rows.scale_rows(x, scale, out)
+        loops().rows.scale_rows(x, scale, out)
 
     def add_labels(
         self, product: Array, label: Array, columns: Array, scale: Array | None, b: Array | None, out: Array
     ) -> None:
-        if not self._compiled or scale is None or b is None or not _alike(product, label, columns, scale, b, out):
+        if not self._compiled or scale is None or b is None or not alike(product, label, columns, scale, b, out):
             super().add_labels(product, label, columns, scale, b, out)
             return
-        _loops().rows.labelled(product, label, columns, scale.reshape(-1), b, out)
+        loops().rows.labelled(product, label, columns, scale.reshape(-1), b, out)
 
     def add_label_gradients(self, dy: Array, label: Array, scale: Array | None, total: Array, at_label: Array) -> None:
-        if not self._compiled or scale is None or not _alike(dy, label, scale, total, at_label):
+        if not self._compiled or scale is None or not alike(dy, label, scale, total, at_label):
             super().add_label_gradients(dy, label, scale, total, at_label)
             return
-        _loops().rows.labelled_backward(dy, label, scale.reshape(-1), total, at_label)
+        loops().rows.labelled_backward(dy, label, scale.reshape(-1), total, at_label)
 
     @overload
     def length_norm(self, x: Array, axes: tuple[int, ...], tiny: float) -> tuple[Array, Array]: ...
@@ -179,14 +178,14 @@ class NumpyBackend(Backend):
         if isinstance(x, LabelledRows) or not self._whole_rows(axes, x):
             return super().length_norm(x, axes, tiny)
         y, r = self.empty(x.shape), self.empty((len(x), *[1] * (x.ndim - 1)), kind="workspace")
-        _loops().rows.length_norm(_matrix(x), _matrix(y), r.reshape(-1), self.dtype.type(tiny))
+        loops().rows.length_norm(matrix(x), matrix(y), r.reshape(-1), self.dtype.type(tiny))
         return y, r
 
     def length_norm_backward(self, dy: Array, y: Array, r: Array, axes: tuple[int, ...]) -> Array:
         if not self._whole_rows(axes, dy, y, r):
             return super().length_norm_backward(dy, y, r, axes)
         dx = self.empty(y.shape)
-        _loops().rows.length_norm_backward(_matrix(dy), _matrix(y), r.reshape(-1), _matrix(dx))
+        loops().rows.length_norm_backward(matrix(dy), matrix(y), r.reshape(-1), matrix(dx))
         return dx
 
     def pick(self, values: Array, places: Array) -> Array:
@@ -198,34 +197,34 @@ class NumpyBackend(Backend):
         self, w: Array, g: Array | Product, v: Array | None, rate: float | Array, momentum: float, dampening: float,
         decay: float,
     ) -> None:  # fmt: skip
-        if not self._compiled or v is None or not _alike(w, v):
+        if not self._compiled or v is None or not alike(w, v):
             super().sgd_step(w, g, v, rate, momentum, dampening, decay)
         elif isinstance(g, Product):
             g.add_to(v, momentum, 1 - dampening, self)
             numbers = self._floats(rate, 1 - rate * decay)
-            _loops().split(_loops().optimizers.follow, [a.reshape(-1) for a in (w, v)], numbers, self.threads)
-        elif not _alike(w, g):
+            loops().split(loops().optimizers.follow, [a.reshape(-1) for a in (w, v)], numbers, self.threads)
+        elif not alike(w, g):
             super().sgd_step(w, g, v, rate, momentum, dampening, decay)
         else:
             numbers = self._floats(rate, momentum, 1 - dampening, 1 - rate * decay)
-            _loops().split(_loops().optimizers.sgd, [a.reshape(-1) for a in (w, g, v)], numbers, self.threads)
+            loops().split(loops().optimizers.sgd, [a.reshape(-1) for a in (w, g, v)], numbers, self.threads)
 
     def adam_step(
         self, w: Array, g: Array, m: Array, v: Array, rate: float | Array, beta1: float, beta2: float, eps: float,
         decay: float, step: int | Array,
     ) -> None:  # fmt: skip
-        if not self._compiled or not _alike(w, g, m, v):
+        if not self._compiled or not alike(w, g, m, v):
             super().adam_step(w, g, m, v, rate, beta1, beta2, eps, decay, step)
             return
         numbers = self._floats(
             rate / (1 - beta1**step), beta1, 1 - beta1, beta2, 1 - beta2, (1 - beta2**step) ** -0.5, eps,
             1 - rate * decay,
         )  # fmt: skip
-        _loops().split(_loops().optimizers.adam, [a.reshape(-1) for a in (w, g, m, v)], numbers, self.threads)
+        loops().split(loops().optimizers.adam, [a.reshape(-1) for a in (w, g, m, v)], numbers, self.threads)
 
     def _whole_rows(self, axes: tuple[int, ...], *arrays: Array) -> bool:
         """Whether a compiled loop can go over whole rows of the arrays."""
-        return self._compiled and axes == tuple(range(1, arrays[0].ndim)) and arrays[0].size > 0 and _alike(*arrays)
+        return self._compiled and axes == tuple(range(1, arrays[0].ndim)) and arrays[0].size > 0 and alike(*arrays)
 
     def _floats(self, *numbers: float | Array) -> tuple[Any, ...]:
         """The numbers in the backend's precision, so that a loop over float32 computes in float32."""
@@ -237,20 +236,3 @@ def _has_numba() -> bool:
         return importlib.util.find_spec("numba") is not None
     except ValueError:  # numba was made unimportable
         return False
-
-
-@cache
-def _loops() -> ModuleType:
-    """The compiled loops, imported when the first one is called: importing numba takes longer than all else here."""
-    return importlib.import_module("lab.backend.compiled")
-
-
-def _alike(*arrays: Array) -> bool:
-    """Whether a loop over the arrays sees all elements, in one order and of one type."""
-    first = arrays[0].dtype
-    return all(a.flags.c_contiguous and a.dtype == first for a in arrays)
-
-
-def _matrix(x: Array) -> Array:
-    """x with each row flat."""
-    return x.reshape(len(x), prod(x.shape[1:]))

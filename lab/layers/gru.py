@@ -27,49 +27,17 @@ class GRU(Recurrent):
     gates: ClassVar[int] = 3
     extra: ClassVar[int] = 1
     direct: ClassVar[bool] = True
-    scratch: ClassVar[int] = 1
 
     def build(self, in_shape: Shape, ops: Backend, rng: np.random.Generator) -> Shape:
         shape = super().build(in_shape, ops, rng)
         self.params["c"] = ops.zeros((self.units,), kind="weights")
         return shape
 
-    def _step(
-        self, a: Array, extra: Array, recurrent: Array, before: States, after: States, scratch: Array, ops: Backend
-    ) -> None:
-        xp, q = ops.xp, extra[0]
-        (n, r, z), sigmoids = a, a[1:]
-        sigmoids += recurrent[:2]
-        sigmoids *= 0.5
-        xp.tanh(sigmoids, out=sigmoids)
-        sigmoids *= 0.5
-        sigmoids += 0.5
-        xp.add(recurrent[2], self.params["c"], out=q)
-        (h,), (old,), work = after, before, scratch[0]
-        xp.multiply(r, q, out=work)
-        n += work
-        xp.tanh(n, out=n)
-        xp.subtract(old, n, out=h)
-        h *= z
-        h += n
+    def _step(self, a: Array, extra: Array, product: Array, before: States, after: States, ops: Backend) -> None:
+        ops.gru_step(a, extra[0], product, self.params["b"], self.params["c"], before[0], after[0])
 
     def _step_back(
-        self, d: Array, a: Array, extra: Array, before: States, after: States, up: States, scratch: Array, ops: Backend
+        self, d: Array, a: Array | None, extra: Array, before: States, after: States, up: States, ops: Backend
     ) -> None:
-        xp, q = ops.xp, extra[0]
-        (n, r, z), sigmoids = a, a[1:]
-        dn, dr, dz, dq = d
-        (dh,), (old,), work, slopes = up, before, scratch[0], d[1:3]
-        xp.subtract(1, sigmoids, out=slopes)
-        xp.multiply(n, n, out=dn)
-        xp.subtract(1, dn, out=dn)
-        dn *= dz  # still 1 - z
-        dn *= dh
-        slopes *= sigmoids
-        xp.subtract(old, n, out=work)
-        work *= dh
-        dz *= work
-        xp.multiply(dn, q, out=work)
-        dr *= work
-        xp.multiply(dn, r, out=dq)
-        dh *= z
+        assert a is not None
+        ops.gru_step_back(d, a, extra[0], before[0], up[0])

@@ -29,7 +29,6 @@ class LSTM(Recurrent):
 
     gates: ClassVar[int] = 4
     n_states: ClassVar[int] = 2
-    scratch: ClassVar[int] = 2
 
     def __init__(
         self,
@@ -48,48 +47,11 @@ class LSTM(Recurrent):
         self.params["b"][self.units : 2 * self.units] = self.forget_bias
         return shape
 
-    def _step(
-        self, a: Array, extra: Array, recurrent: Array, before: States, after: States, scratch: Array, ops: Backend
-    ) -> None:
-        xp = ops.xp
-        a += recurrent
-        sigmoids = a[:3]
-        sigmoids *= 0.5
-        xp.tanh(a, out=a)
-        sigmoids *= 0.5
-        sigmoids += 0.5
-        i, f, o, g = a
-        (h, c), work = after, scratch[0]
-        xp.multiply(i, g, out=work)
-        xp.multiply(f, before[1], out=c)
-        c += work
-        xp.tanh(c, out=work)
-        xp.multiply(o, work, out=h)
+    def _step(self, a: Array, extra: Array, product: Array, before: States, after: States, ops: Backend) -> None:
+        ops.lstm_step(a, product, self.params["b"], before[1], *after)
 
     def _step_back(
-        self, d: Array, a: Array, extra: Array, before: States, after: States, up: States, scratch: Array, ops: Backend
+        self, d: Array, a: Array | None, extra: Array, before: States, after: States, up: States, ops: Backend
     ) -> None:
-        xp = ops.xp
-        i, f, o, g = a
-        di, df, do, dg = d
-        (dh, dc), (C, work) = up, scratch
-        sigmoids, slopes = a[:3], d[:3]
-        xp.subtract(1, sigmoids, out=slopes)
-        slopes *= sigmoids
-        xp.tanh(after[1], out=C)
-        xp.multiply(dh, C, out=work)
-        do *= work
-        C *= C
-        xp.subtract(1, C, out=C)
-        C *= o
-        C *= dh
-        dc += C
-        xp.multiply(dc, g, out=work)
-        di *= work
-        xp.multiply(dc, before[1], out=work)
-        df *= work
-        xp.multiply(g, g, out=dg)
-        xp.subtract(1, dg, out=dg)
-        dg *= i
-        dg *= dc
-        dc *= f
+        assert a is not None
+        ops.lstm_step_back(d, a, before[1], after[1], *up)

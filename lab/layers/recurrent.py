@@ -61,7 +61,6 @@ class Recurrent(Layer):
     keeps_gates: ClassVar[bool] = True
     extra: ClassVar[int] = 0  # units that the cell keeps beside its gates; as many more does its gradient have
     direct: ClassVar[bool] = False  # whether h_t depends on h_{t-1} by more than the product with U
-    scratch: ClassVar[int] = 0  # arrays (N, H) that the cell works in
 
     def __init__(self, units: int, *, output: Output = "last", bptt: int | None = None, init: Init = "lecun") -> None:
         name = type(self).__name__
@@ -74,21 +73,19 @@ class Recurrent(Layer):
         self.units, self.output, self.bptt, self.init = units, output, bptt, init
 
     # -- the cell ------------------------------------------------------------------------------------------------
-    def _step(
-        self, a: Array, extra: Array, recurrent: Array, before: States, after: States, scratch: Array, ops: Backend
-    ) -> None:
-        """One step: `after` from `a` (gates, N, H), the input's part, and `recurrent`, h_{t-1} U in the same shape.
+    def _step(self, a: Array, extra: Array, product: Array, before: States, after: States, ops: Backend) -> None:
+        """One step: `after` from `a` (gates, N, H), which is x_t W, and from `product` (N, gates H), h_{t-1} U.
 
-        `a` and `extra` become what `_step_back` needs of them.
+        `a` and `extra` become what `_step_back` needs of them. The biases are the cell's to add.
         """
         raise NotImplementedError
 
     def _step_back(
-        self, d: Array, a: Array, extra: Array, before: States, after: States, up: States, scratch: Array, ops: Backend
+        self, d: Array, a: Array | None, extra: Array, before: States, after: States, up: States, ops: Backend
     ) -> None:
         """The gradients of one step, from `up`, those of `after`.
 
-        `d` (gates + extra, N, H) becomes the gates' gradient: its first ones that of the input's part, its last ones
+        `d` (N, (gates + extra) H) becomes the gates' gradient: its first ones that of the input's part, its last ones
         that of h_{t-1} U. `up` becomes what goes to `before` directly; of h where the class is `direct`.
         """
         raise NotImplementedError
@@ -158,7 +155,7 @@ class Recurrent(Layer):
 
     def _walk(self, x: Array, first: int, start: States, present: Array | None, keep: Keep, ops: Backend) -> Steps:
         """The steps of x from `first` on, from the states `start`; what is not kept has a place or two in turn."""
-        xp, (W, U, b), H = ops.xp, (self.params["W"], self.params["U"], self.params["b"]), self.units
+        xp, W, U, H = ops.xp, self.params["W"], self.params["U"], self.units
         (N, _, F), T, width = x.shape, x.shape[1] - first, W.shape[1]
         states: States = []
         for s0 in start:
@@ -170,15 +167,11 @@ class Recurrent(Layer):
         extra = ops.empty((T if keep == "all" else 1, self.extra, N, H), kind=kind)
         by_gate = W.reshape(F, self.gates, H).swapaxes(0, 1)
         ops.matmul(time_major(x[:, first:], ops).reshape(T, 1, N, F), by_gate, gates)
-        b = b.reshape(self.gates, 1, H)
         product = ops.empty((N, width), kind="workspace")
-        recurrent = product.reshape(N, self.gates, H).swapaxes(0, 1)
-        scratch = ops.empty((self.scratch, N, H), kind="workspace")
         for t in range(T):
             before, after = [s[t % len(s)] for s in states], [s[(t + 1) % len(s)] for s in states]
             ops.matmul(before[0], U, product)
-            gates[t] += b
-            self._step(gates[t], extra[t % len(extra)], recurrent, before, after, scratch, ops)
+            self._step(gates[t], extra[t % len(extra)], product, before, after, ops)
             if present is not None:
                 for s, old in zip(after, before, strict=True):
                     xp.copyto(s, old, where=present[t] == 0)
@@ -220,12 +213,9 @@ class Recurrent(Layer):
         xp, U, H, present = ops.xp, self.params["U"], self.units, steps.present
         T, N, blocks = len(steps.states[0]) - 1, len(dy), self.gates + self.extra
         all_d = ops.empty((T, N, blocks * H), kind="workspace")
-        by_gate = all_d.reshape(T, N, blocks, H).swapaxes(1, 2)
-        d = ops.empty((blocks, N, H), kind="workspace")  # each gate in one piece, which is faster by more than the copy
         up = [ops.zeros((N, H), kind="workspace") for _ in steps.states]
         held = [ops.empty((N, H), kind="workspace") for _ in up] if present is not None else []
         product = ops.empty((N, H), kind="workspace")
-        scratch = ops.empty((self.scratch, N, H), kind="workspace")
         U_T, cuts = _transposed(U, ops), self._cuts(T, present, ops)
         if self.output == "last":
             up[0][...] = dy
@@ -234,10 +224,11 @@ class Recurrent(Layer):
                 up[0] += dy[:, t] if present is None else xp.multiply(dy[:, t], present[t], out=product)
             for u, h in zip(up, held, strict=False):
                 h[...] = u
-            a = d if steps.gates is None else steps.gates[t]
+            a = None if steps.gates is None else steps.gates[t]
             before, after = [s[t] for s in steps.states], [s[t + 1] for s in steps.states]
-            self._step_back(d, a, steps.extra[t], before, after, up, scratch, ops)
-            xp.multiply(d, 1 if present is None else present[t], out=by_gate[t])
+            self._step_back(all_d[t], a, steps.extra[t], before, after, up, ops)
+            if present is not None:
+                all_d[t] *= present[t]
             if t == 0:
                 break
             cut = cuts[t]

@@ -39,22 +39,14 @@ class RNN(Recurrent):
             raise UsageError(unknown("RNN activation", activation, get_args(Nonlinearity)))
         self.activation = activation
 
-    def _step(
-        self, a: Array, extra: Array, recurrent: Array, before: States, after: States, scratch: Array, ops: Backend
-    ) -> None:
-        a += recurrent
-        if self.activation == "tanh":
-            ops.xp.tanh(a[0], out=after[0])
-        else:
-            ops.xp.maximum(a[0], 0, out=after[0])
+    def _step(self, a: Array, extra: Array, product: Array, before: States, after: States, ops: Backend) -> None:
+        step = ops.tanh_step if self.activation == "tanh" else ops.relu_step
+        step(a[0], product, self.params["b"], after[0])
 
     def _step_back(
-        self, d: Array, a: Array, extra: Array, before: States, after: States, up: States, scratch: Array, ops: Backend
+        self, d: Array, a: Array | None, extra: Array, before: States, after: States, up: States, ops: Backend
     ) -> None:
-        (da,), (h,), (dh,) = d, after, up
         if self.activation == "tanh":
-            ops.xp.multiply(h, h, out=da)
-            ops.xp.subtract(1, da, out=da)
+            ops.tanh_step_back(d, after[0], up[0])
         else:
-            ops.xp.sign(h, out=da)
-        da *= dh
+            ops.relu_backward(up[0], after[0], out=d)

@@ -31,6 +31,11 @@ def reordered(function: Callable[..., Any]) -> Any:
     return _jit(function, {"reassoc", "contract"})
 
 
+def contracted(function: Callable[..., Any]) -> Any:
+    """As `compiled`, but a product and the sum that it goes into may be one instruction, rounded once."""
+    return _jit(function, {"contract"})
+
+
 def _jit(function: Callable[..., Any], liberties: bool | Collection[str]) -> Any:
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": liberties}
     try:

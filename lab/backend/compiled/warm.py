@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from lab.backend.compiled import optimizers, rows
+from lab.backend.compiled import cells, optimizers, rows
 
 
 @cache
@@ -36,6 +37,19 @@ def warm_up(dtype: np.dtype[Any]) -> None:
         (rows.length_norm_backward, (x, y, r, z)),
         (rows.labelled, (x, x, x, r, g, y)),
         (rows.labelled_backward, (x, y, r, z, z)),
+        *(_cells() if dtype == np.float32 else ()),
     ):
         with suppress(OSError):  # numba compiles, then writes: what it could not write is ready all the same
             loop(*arguments)
+
+
+def _cells() -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    """The steps of recurrent layers, which are for float32 alone."""
+    gates, wide = np.ones((4, 1, 2), np.float32), np.ones((1, 8), np.float32)
+    h, b = np.ones((1, 2), np.float32), np.ones(8, np.float32)
+    yield cells.lstm_step, (gates, wide, b, h, h, h)
+    yield cells.lstm_step_back, (wide, gates, h, h, h, h)
+    yield cells.gru_step, (gates, h, wide, b, b, h, h)
+    yield cells.gru_step_back, (wide, gates, h, h, h)
+    yield cells.tanh_step, (h, h, b, h)
+    yield cells.tanh_step_back, (h, h, h)
