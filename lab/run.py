@@ -24,6 +24,7 @@ from lab.measure.clock import Stopwatch
 from lab.measure.energy import EnergyMeter
 from lab.measure.environment import environment
 from lab.measure.memory import process_peak
+from lab.measure.others import Others
 from lab.measure.rates import rates, to_target
 from lab.record.keeper import Keeper
 from lab.record.record import RunRecord, run_id
@@ -59,6 +60,7 @@ def run(
     """
     watch, started = Stopwatch(*_PARTS, *(["diagnose"] if config.diagnose else [])), datetime.now(UTC)
     device = "cpu" if config.backend["name"] == "numpy" else "gpu"
+    others = Others()
     meter = EnergyMeter(device, idle_watts=config.idle_watts, idle_seconds=config.idle_seconds)
     if data is None:
         with watch.part("data"):
@@ -104,7 +106,7 @@ def run(
     watch.add("train", trainer.progress.seconds)  # of an epoch that did not end
     record.history = [epoch.as_dict()["result"] for epoch in trainer.progress.history]
     record.memory = trainer.memory()
-    record.measured = _measured(config, trainer, record.cost, watch, meter, started, notes)
+    record.measured = _measured(config, trainer, record.cost, watch, meter, others, started, notes)
     return record
 
 
@@ -210,6 +212,7 @@ def _measured(
     cost: Mapping[str, Any],
     watch: Stopwatch,
     meter: EnergyMeter,
+    others: Others,
     started: datetime,
     notes: list[str],
 ) -> dict[str, Any]:
@@ -236,6 +239,7 @@ def _measured(
         "process_peak_missing": peak_missing,
         **energy,
         "resumed": resumed,
+        "others_cores": others.cores(),
         "notes": notes,
         "environment": _environment(config, trainer),
         "started": started.isoformat(timespec="seconds"),

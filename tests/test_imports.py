@@ -23,6 +23,7 @@ FORBIDDEN = {
     "parallel": ("layers", "networks", "objectives", "trainers", "data", "record", "report", "sweep", "run", "config"),
     "data": ("layers", "networks", "objectives", "trainers", "record", "report", "sweep", "run", "config"),
     "record": ("trainers", "report", "sweep", "run"),
+    "audit": ("trainers", "layers", "networks", "objectives", "backend", "run", "sweep"),
     "report": ("trainers", "layers", "networks", "objectives", "backend", "run"),
 }
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for tools.benches
+from lab.audit import Evidence, audit, judged
 from lab.report import load_records
-from lab.report.compare import compare
 from lab.report.table import Table
 from lab.report.tables import folded, summary
 from tools import benches
@@ -52,7 +52,9 @@ def section(name: str) -> str:
     table = folded(summary(records))
     # one seed has no interval, and a single run's time says little: its sentence is left to the report
     several = records.counted["seed"].nunique() > 1
-    sentences = [f"{comparison.sentence}\n" for comparison in compare(records)] if several else []
+    evidence = Evidence(records)
+    compared = judged(evidence, audit(evidence)) if several else []
+    sentences = [f"{comparison.sentence}\n" for comparison in compared]
     return "\n".join([*sentences, markdown(table, columns)])
 
 

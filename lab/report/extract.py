@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,8 @@ KEYS = ["run_id", "data", "network", "trainer", "series", "seed", "counted"]
 ENVIRONMENT = ["device", "cpu", "cores", "threads", "kernels", "blas", "numpy", "python", "platform"]
 COLUMNS = {
     "runs": [*KEYS, "folder", "status", "reason", "family", "variant", "task", "n_epochs", "peak_at", "code_version",
-             "started", "finished", "energy_missing", "resumed", "load", *ENVIRONMENT,
-             *(k for k, m in METRICS.items() if m.path)],
+             "dataset", "digest", "body", "selected_on", "started", "finished", "energy_missing", "resumed", "load",
+             *ENVIRONMENT, *(k for k, m in METRICS.items() if m.path)],
     "epochs": [*KEYS, "epoch", "step", "train_loss", "learning_rate", "valid_accuracy", "valid_error", "valid_loss",
                "valid_rmse",               "epoch_seconds", "samples_per_second", "elapsed"],
     "blocks": [*KEYS, "split", "position", "block", "block_accuracy"],
@@ -42,7 +43,8 @@ def run_row(name: str, folder: Path, record: dict[str, Any], notes: list[tuple[s
         "status": record["status"], "reason": visible(words(record.get("reason"))),
         "family": visible(words(record.get("family")), 40), "trainer": variants.trainer_name(record),
         "network": variants.network_name(record), "data": variants.data_name(record),
-        "digest": words(walk(record, "data", "digest")), "seed": variants.seed_name(record), "counted": False,
+        "digest": visible(words(walk(record, "data", "digest")), 80), "seed": variants.seed_name(record),
+        "counted": False,
         "task": "regression" if regression else "classification", "n_epochs": float(len(items(record.get("history")))),
         "peak_at": visible(words(walk(record, "memory", "peak_at")), 60),
         "code_version": visible(words(record.get("code_version")), 40),
@@ -50,6 +52,8 @@ def run_row(name: str, folder: Path, record: dict[str, Any], notes: list[tuple[s
         "finished": visible(words(walk(record, "measured", "finished")), 40),
         "energy_missing": visible(words(walk(record, "measured", "energy_missing"))),
     }  # fmt: skip
+    row["dataset"], row["body"] = row["data"], _body(record)
+    row["selected_on"] = visible(words(walk(record, "selection", "on")), 40)
     row["resumed"] = walk(record, "measured", "resumed") is True
     row["load"] = number(load[0] if isinstance(load, list) and load else load)
     for key in ENVIRONMENT:
@@ -68,6 +72,12 @@ def run_row(name: str, folder: Path, record: dict[str, Any], notes: list[tuple[s
             row[wrong] = 1 - row[right] if math.isnan(row[wrong]) else row[wrong]
             row[right] = 1 - row[wrong] if math.isnan(row[right]) else row[right]
     return row
+
+
+def _body(record: dict[str, Any]) -> str:
+    """What the network's blocks are, as text that is equal for equal ones: their shapes and parameters."""
+    blocks = [[block.get("out_shape"), block.get("parameters")] for block in items(walk(record, "network", "blocks"))]
+    return visible(words(walk(record, "network", "body")) or (json.dumps(blocks) if blocks else ""))
 
 
 def _admitted(value: object, key: str, run: str, notes: list[tuple[str, str]]) -> float:

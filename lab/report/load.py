@@ -1,9 +1,10 @@
 """Run folders -> tidy pandas frames: one row a run, an epoch, a block, a part of memory, a part of the time.
 
 runs      run_id, folder, status, reason, trainer, series, network, data (names as shown), family, seed (text),
-          variant, counted (enters the means), task, code_version, started, finished, n_epochs, peak_at, energy_missing,
-          resumed, load (the machine's load average), `extract.ENVIRONMENT`, and every metric of `metrics.METRICS` that
-          has a path into the record
+          variant, counted (enters the means), task, dataset (the data set's name alone), digest, body (shapes and
+          parameters of the network's blocks), selected_on (by which rows settings were chosen; of imported runs),
+          code_version, started, finished, n_epochs, peak_at, energy_missing, resumed, load (the machine's load
+          average), `extract.ENVIRONMENT`, and every metric of `metrics.METRICS` that has a path into the record
 epochs    run keys; epoch, step, train_loss, learning_rate, valid_accuracy, valid_error, valid_loss, valid_rmse,
           epoch_seconds, samples_per_second, elapsed (training seconds up to the epoch's end, evaluation not included)
 blocks    run keys; split (test | valid), position (from 1), block, block_accuracy
@@ -97,6 +98,12 @@ def load_records(
             found[name] = Path(), lost
     frames = _frames(found, notes)
     return Records(**frames, expected=None if wanted is None else len(wanted))
+
+
+def records_of(found: Mapping[str, dict[str, Any]]) -> Records:
+    """The same frames of records that lie in no folder, by run id; each has a status."""
+    notes: list[tuple[str, str]] = []
+    return Records(**_frames({name: (Path(), record) for name, record in found.items()}, notes))
 
 
 def _folders(roots: Sequence[Path]) -> list[Path]:

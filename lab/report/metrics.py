@@ -156,6 +156,9 @@ METRICS: dict[str, Metric] = {
         Metric("parameters", "parameters", COUNT, NEITHER, ("network", "parameters")),
         Metric("head_parameters", "head parameters", COUNT, NEITHER, ("network", "head_parameters")),
         Metric("n_test", "test samples", COUNT, NEITHER, ("data", "n_test")),
+        Metric("n_valid", "validation samples", COUNT, NEITHER, ("data", "n_valid")),
+        Metric("trials", "settings tried", COUNT, NEITHER, ("selection", "trials")),
+        Metric("others_cores", "cores that others kept busy", COUNT, LOWER, ("measured", "others_cores")),
         Metric("n_train", "training samples", COUNT, NEITHER, ("data", "n_train")),
     )
 }  # fmt: skip

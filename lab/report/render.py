@@ -12,6 +12,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from lab.audit import Evidence, audit, judged
+from lab.audit.section import Banner, audit_table, banner
 from lab.errors import StorageError, UsageError
 from lab.report import html, svg, text, write
 from lab.report.compare import Comparison, compare
@@ -19,11 +21,11 @@ from lab.report.figure import Figure
 from lab.report.figures import KEYS, OPTIONAL, make_figures
 from lab.report.limits import limits, status_text
 from lab.report.load import Records, load_records
-from lab.report.sweeps import sweep_runs
+from lab.report.sweeps import planned_runs, sweep_runs
 from lab.report.table import Table
 from lab.report.tables import make_tables
 
-TABLES = ("summary", "comparisons", "significance", "across", "memory", "blocks", "runs")
+TABLES = ("summary", "comparisons", "significance", "across", "audit", "memory", "blocks", "runs")
 OWN = tuple(
     [f"figures/{k}.{e}" for k in (*KEYS, *OPTIONAL) for e in ("svg", "png")]
     + [f"tables/{k}.tex" for k in TABLES]
@@ -86,9 +88,12 @@ def _draw(
     drafts: Path, out: Path, roots: list[Path], records: Records, *, ids: list[str] | None, sweep: str | None,
     title: str | None,
 ) -> None:  # fmt: skip
-    comparisons = compare(records)
+    evidence = Evidence(records, planned_runs(roots), compare(records))
+    findings = audit(evidence)
+    comparisons = judged(evidence, findings)
     figures = make_figures(records)
-    tables = make_tables(records, comparisons)
+    tables = [*make_tables(records, comparisons), audit_table(findings)]
+    top = banner(evidence, findings)
     (drafts / "figures").mkdir()
     (drafts / "tables").mkdir()
     for figure in figures:
@@ -99,7 +104,9 @@ def _draw(
     (drafts / "runs.csv").write_text(write.runs_csv(records), encoding="utf-8")
     if ids is not None:
         (drafts / "run_ids.txt").write_text("".join(f"{i}\n" for i in ids), encoding="utf-8")
-    page = content(records, comparisons, figures, tables, out, roots, limited=ids is not None, sweep=sweep, title=title)
+    page = content(
+        records, comparisons, figures, tables, top, out, roots, limited=ids is not None, sweep=sweep, title=title
+    )
     (drafts / "report.md").write_text(as_markdown(page, figures), encoding="utf-8")
     (drafts / "index.html").write_text(as_html(page, figures), encoding="utf-8")
 
@@ -115,8 +122,8 @@ def _publish(drafts: Path, out: Path) -> None:
 
 
 def content(
-    records: Records, comparisons: list[Comparison], figures: list[Figure], tables: list[Table], out: Path,
-    roots: list[Path], *, limited: bool, sweep: str | None, title: str | None,
+    records: Records, comparisons: list[Comparison], figures: list[Figure], tables: list[Table], top: Banner,
+    out: Path, roots: list[Path], *, limited: bool, sweep: str | None, title: str | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Everything that both the page and its Markdown twin say, as plain text."""
     question = _question(records)
@@ -130,6 +137,7 @@ def content(
         "title": text.visible(title) if title else question,
         "subtitle": question if title else "",
         "answers": _answers(records, comparisons),
+        "audit": top,
         "status": status_text(records),
         "warn": any(counts.get(s) for s in counts if s != "ok"),
         "tables": tables,

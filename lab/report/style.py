@@ -41,7 +41,8 @@ PARTS = (
     ("p6", "#ebe9e2", "#34353a"),
 )
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
-COLOURS = (*BASE, *SERIES, *PARTS)
+VERDICTS = (("fail", "#b3261e", "#ff8a80"),)
+COLOURS = (*BASE, *VERDICTS, *SERIES, *PARTS)
 MEMORY_COLOURS = dict(
     zip(
         ("weights", "gradients", "optimizer", "activations", "readout", "workspace", "data"),

@@ -39,6 +39,18 @@ def sweep_runs(roots: list[Path], name: str) -> list[dict[str, Any]]:
     return list(expected.values())
 
 
+def planned_runs(roots: list[Path]) -> list[dict[str, Any]] | None:
+    """What all sweeps under the roots expect, in the form of `sweep_runs`; None where there is no sweep."""
+    found: dict[str, dict[str, Any]] = {}
+    known = {folder.name for root in roots for folder in _sweeps(root)}
+    for name in sorted(known):
+        try:
+            found |= {entry["run_id"]: entry for entry in sweep_runs(roots, name)}
+        except UsageError:  # its plan was never written
+            continue
+    return list(found.values()) if known else None
+
+
 def _sweeps(root: Path) -> list[Path]:
     folder = root / "sweeps"
     return sorted(f for f in folder.iterdir() if f.is_dir()) if folder.is_dir() else []

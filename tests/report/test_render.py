@@ -23,7 +23,7 @@ from tests.report.records import make_record, make_runs, write
 
 FILES = {
     "index.html", "report.md", "runs.csv", *(f"figures/{k}.{e}" for k in KEYS for e in ("svg", "png")),
-    *(f"tables/{t}.tex" for t in ("summary", "comparisons", "significance", "memory", "blocks", "runs")),
+    *(f"tables/{t}.tex" for t in ("summary", "comparisons", "significance", "audit", "memory", "blocks", "runs")),
 }  # fmt: skip
 
 
@@ -74,10 +74,10 @@ def test_the_answer_and_the_figures_come_first(whole: Made, page: Page) -> None:
 
 def test_tables_can_be_sorted_by_keyboard_and_read_aloud(page: Page) -> None:
     tables = len(page.of("table"))
-    assert tables == 6
+    assert tables == 7
     heads = [a for a in page.of("th") if a.get("scope") == "col"]
     rows = [a for a in page.of("th") if a.get("scope") == "row"]
-    assert len(page.of("button")) == len(heads) > 40 and len(rows) == 4 + 2 + 2 + 4 + 4 + 12
+    assert len(page.of("button")) == len(heads) > 40 and len(rows) == 4 + 2 + 2 + 4 + 4 + 12 + 13
     assert all(b == {"type": "button"} for b in page.of("button"))
     scrolls = [a for a in page.of("div") if a.get("class") == "scroll"]
     assert len(scrolls) == tables
@@ -127,6 +127,17 @@ def test_a_report_over_broken_records_says_so_at_its_top(bad: Made) -> None:
     ):
         assert reason in limits
     assert "partial" in limits and "Energy was not measured (no counter" in limits
+
+
+def test_the_audit_stands_at_the_top_in_words_and_colour(whole: Made, page: Page) -> None:
+    (top,) = [a for a in page.of("div") if a.get("class", "").startswith("audit")]
+    assert top["class"] == "audit fail" and ".audit.fail" in page.texts["style"][0]
+    html = whole.html
+    said = html.index("Audit failed: 1 rule of 13 found a fault, which concerns 2 of 2 comparisons.")
+    assert html.index("On MNIST with") < said < html.index('id="figures"') < html.index('id="table-audit"')
+    assert "Too few seeds: A difference is claimed from 3 paired seeds" in html
+    assert "its audit failed (too few seeds)." in html
+    assert "**Audit failed: 1 rule of 13" in (whole.out / "report.md").read_text()
 
 
 def test_nothing_at_all_is_a_report_too(tmp_path: Path) -> None:

@@ -1,0 +1,53 @@
+"""The audit as a report shows it: words and a colour at the top, and a table of all rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lab.audit.evidence import Evidence, Finding, Verdict
+from lab.report.table import DASH, Cell, Column, Table
+from lab.report.text import counted, short_id
+
+SHOWN = 8
+MARKS: dict[Verdict, str] = {"fail": "\u2717 fail", "pass": "\u2713 pass", "cannot tell": "? cannot tell"}
+
+
+@dataclass(frozen=True)
+class Banner:
+    """What stands at a report's top: `kind` chooses the colour, and `words` say the same without one."""
+
+    kind: str
+    words: str
+    sentences: tuple[str, ...] = ()
+
+
+def banner(evidence: Evidence, findings: Sequence[Finding]) -> Banner:
+    """How the audit came out, with every failure's sentence."""
+    bad = [f for f in findings if f.verdict == "fail"]
+    silent = [f for f in findings if f.verdict == "cannot tell"]
+    asked = f"{counted(len(bad), 'rule')} of {len(findings)}"
+    if bad:
+        compared = evidence.comparisons
+        hit = sum(any(evidence.hit(f, c) for f in bad) for c in compared)
+        whom = f", which concerns {hit} of {counted(len(compared), 'comparison')}" if compared else ""
+        said = tuple(f"{f.title.capitalize()}: {f.sentence}" for f in bad)
+        return Banner("fail", f"Audit failed: {asked} found a fault{whom}.", said)
+    if silent:
+        return Banner("open", f"Audit passed as far as recorded: {len(silent)} of {len(findings)} rules cannot tell.")
+    return Banner("pass", f"Audit passed: all {len(findings)} rules.")
+
+
+def audit_table(findings: Sequence[Finding]) -> Table:
+    """One row a rule."""
+    rows = []
+    for finding in findings:
+        ids = [short_id(run) for run in finding.runs]
+        more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
+        rows.append((
+            Cell(finding.title), Cell(MARKS[finding.verdict], strong=finding.verdict == "fail"),
+            Cell(", ".join(ids[:SHOWN]) + more or DASH), Cell(finding.sentence),
+        ))  # fmt: skip
+    caption = "What a referee would ask of these runs, answered from their records alone; `lab audit` says the same."
+    columns = tuple(map(Column, ("rule", "verdict", "runs at fault", "finding")))
+    return Table("audit", "Audit", caption.replace("`", ""), columns, tuple(rows))
