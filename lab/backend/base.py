@@ -17,6 +17,7 @@ import numpy.typing as npt
 from lab.backend.cells import CellOperations
 from lab.backend.classes import ClassOperations
 from lab.backend.labelled import LabelledRows
+from lab.backend.norms import NormOperations
 from lab.backend.philox import uniforms
 from lab.backend.pool import Usage
 from lab.backend.product import Product
@@ -28,7 +29,7 @@ Result = TypeVar("Result")
 Kernels: TypeAlias = Literal["auto", "numba", "numpy", "cupy", "tf32"]
 
 
-class Backend(ClassOperations, CellOperations):
+class Backend(ClassOperations, CellOperations, NormOperations):
     """Arrays of one floating type on one device, and the operations on them."""
 
     name: str

@@ -16,6 +16,7 @@ from lab.backend.blas import gemm, thread_setter
 from lab.backend.labelled import LabelledRows
 from lab.backend.loops import alike, loops, matrix
 from lab.backend.numpy_cells import NumpyCells
+from lab.backend.numpy_norms import NumpyNorms
 from lab.backend.pool import Pool
 from lab.backend.product import Product
 from lab.backend.scaled import ScaledRows
@@ -25,7 +26,7 @@ from lab.registry import register, unknown
 
 
 @register("backend", "numpy")
-class NumpyBackend(NumpyCells):
+class NumpyBackend(NumpyCells, NumpyNorms):
     """numpy on the CPU; `pool` reuses and counts the memory.
 
     kernels  numpy: the reference alone; numba: compiled loops for what numpy makes several passes for, and sums of

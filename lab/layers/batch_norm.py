@@ -45,41 +45,23 @@ class BatchNorm(Layer):
         return in_shape
 
     def forward(self, x: Array, ctx: Ctx) -> tuple[Array, Cache]:
-        ops, xp = ctx.ops, ctx.ops.xp
-        y = ops.empty(x.shape)
-        rows, out = self._rows(x), self._rows(y)
+        rows = self._rows(x)
         M = rows.shape[0] * rows.shape[2] if ctx.train else 0
-        mean = rows.sum(axis=(0, 2)) / max(1, M) if ctx.train else self.stats["mean"]
-        xp.subtract(rows, mean[:, None], out=out)
-        var = xp.einsum("ncs,ncs->c", out, out) / max(1, M) if ctx.train else self.stats["var"]
-        r = 1 / xp.sqrt(var + self.eps)
-        out *= (r * self.params["gamma"] if self.affine else r)[:, None]
-        if self.affine:
-            out += self.params["beta"][:, None]
-        return y, (x, mean, var, r, M) if ctx.keep else None
+        given = None if ctx.train else (self.stats["mean"], self.stats["var"])
+        y, mean, var, r = ctx.ops.batch_norm(rows, self.params.get("gamma"), self.params.get("beta"), self.eps, given)
+        return y.reshape(x.shape), (x, mean, var, r, M) if ctx.keep else None
 
     def backward(self, dy: Array, cache: Cache, ctx: Ctx, need_dx: bool = True) -> tuple[Array | None, Grads]:
-        ops, xp = ctx.ops, ctx.ops.xp
         x, mean, _, r, M = cache
-        buffer = ops.empty(x.shape, kind=None if need_dx else "workspace")
-        dx, up = self._rows(buffer), self._rows(dy)
-        xp.subtract(self._rows(x), mean[:, None], out=dx)
-        total, along = up.sum(axis=(0, 2)), xp.einsum("ncs,ncs->c", up, dx) * r
+        dx, along, total = ctx.ops.batch_norm_backward(
+            self._rows(dy), self._rows(x), mean, r, self.params.get("gamma"), not M, need_dx
+        )
         grads: Grads = {}
         if self.affine:
-            grads = {name: ops.empty(mean.shape, kind="gradients") for name in ("gamma", "beta")}
+            grads = {name: ctx.ops.empty(mean.shape, kind="gradients") for name in ("gamma", "beta")}
             grads["gamma"][...] = along
             grads["beta"][...] = total
-        if not need_dx:
-            return None, grads
-        if M:
-            dx *= (-r * along / M)[:, None]
-            dx += up
-            dx -= (total / M)[:, None]
-        else:
-            dx[...] = up
-        dx *= (r * self.params["gamma"] if self.affine else r)[:, None]
-        return buffer, grads
+        return None if dx is None else dx.reshape(x.shape), grads
 
     def statistics(self, cache: Cache) -> dict[str, Array]:
         _, mean, var, _, M = cache

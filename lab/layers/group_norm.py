@@ -44,47 +44,21 @@ class GroupNorm(Layer):
         return in_shape
 
     def forward(self, x: Array, ctx: Ctx) -> tuple[Array, Cache]:
-        ops, xp = ctx.ops, ctx.ops.xp
-        y = ops.empty(x.shape)
-        rows, out = self._rows(x), self._rows(y)  # (N, G, C / G, S)
-        size = rows.shape[2] * rows.shape[3]
-        mean = rows.sum(axis=(2, 3), keepdims=True) / size
-        xp.subtract(rows, mean, out=out)
-        r = 1 / xp.sqrt(xp.einsum("ngcs,ngcs->ng", out, out)[..., None, None] / size + self.eps)
-        if self.affine:
-            out *= r * self._of_group("gamma")
-            out += self._of_group("beta")
-        else:
-            out *= r
-        return y, (x, mean, r) if ctx.keep else None
+        y, mean, r = ctx.ops.group_norm(self._rows(x), self.params.get("gamma"), self.params.get("beta"), self.eps)
+        return y.reshape(x.shape), (x, mean, r) if ctx.keep else None
 
     def backward(self, dy: Array, cache: Cache, ctx: Ctx, need_dx: bool = True) -> tuple[Array | None, Grads]:
-        ops, xp = ctx.ops, ctx.ops.xp
         x, mean, r = cache
-        buffer = ops.empty(x.shape, kind=None if need_dx else "workspace")
-        dx, up = self._rows(buffer), self._rows(dy)
-        size = up.shape[2] * up.shape[3]
-        xp.subtract(self._rows(x), mean, out=dx)
-        total = up.sum(axis=3, keepdims=True)  # (N, G, C / G, 1), as is `along`: sums over the pixels of a channel
-        along = xp.einsum("ngcs,ngcs->ngc", up, dx)[..., None] * r
+        dx, along, total = ctx.ops.group_norm_backward(
+            self._rows(dy), self._rows(x), mean, r, self.params.get("gamma"), need_dx
+        )
         grads: Grads = {}
         if self.affine:
-            grads = {name: ops.empty(p.shape, kind="gradients") for name, p in self.params.items()}
-            grads["gamma"].reshape(along.shape[1:])[...] = along.sum(axis=0)
-            grads["beta"].reshape(total.shape[1:])[...] = total.sum(axis=0)
-        if not need_dx:
-            return None, grads
-        if self.affine:
-            total, along = total * self._of_group("gamma"), along * self._of_group("gamma")
-        scaled = ops.empty(up.shape, kind="workspace")
-        xp.multiply(up, r * self._of_group("gamma") if self.affine else r, out=scaled)
-        dx *= -r * r * along.sum(axis=2, keepdims=True) / size
-        dx += scaled
-        dx -= r * total.sum(axis=2, keepdims=True) / size
-        return buffer, grads
+            grads = {name: ctx.ops.empty(p.shape, kind="gradients") for name, p in self.params.items()}
+            grads["gamma"][...] = along
+            grads["beta"][...] = total
+        return None if dx is None else dx.reshape(x.shape), grads
 
     def _rows(self, x: Array) -> Array:
+        """x as (rows, groups, channels of a group, pixels)."""
         return x.reshape(len(x), self.groups, x.shape[1] // self.groups, prod(x.shape[2:]))
-
-    def _of_group(self, name: str) -> Array:
-        return self.params[name].reshape(self.groups, -1, 1)

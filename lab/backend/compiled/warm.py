@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.backend.compiled import cells, optimizers, rows
+from lab.backend.compiled import cells, norms, optimizers, rows
 
 
 @cache
@@ -23,6 +23,8 @@ def warm_up(dtype: np.dtype[Any]) -> None:
     flat = [np.ones(2, dtype) for _ in range(4)]
     x, y, z = (np.ones((2, 2), dtype) for _ in range(3))
     g, r = np.ones(2, dtype), np.ones(2, dtype)
+    image, group = np.ones((1, 2, 2), dtype), np.ones((1, 2, 1, 2), dtype)
+    one_row, one_group = np.ones((1, 2), dtype), np.ones((2, 1), dtype)
     for loop, arguments in (
         (optimizers.sgd, (*flat[:3], one, one, one, one)),
         (optimizers.follow, (*flat[:2], one, one)),
@@ -37,6 +39,12 @@ def warm_up(dtype: np.dtype[Any]) -> None:
         (rows.length_norm_backward, (x, y, r, z)),
         (rows.labelled, (x, x, x, r, g, y)),
         (rows.labelled_backward, (x, y, r, z, z)),
+        (norms.channel_moments, (image, g, r, 0, 2)),
+        (norms.batch_norm, (image, image, g, g, g, 0, 2)),
+        (norms.channel_sums, (image, image, g, g, r, r, 0, 2)),
+        (norms.batch_norm_backward, (image, image, image, g, g, g, g, 0, 2)),
+        (norms.group_norm, (group, group, one_row, one_row, one_group, one_group, one)),
+        (norms.group_norm_backward, (group, group, group, one_row, one_row, one_group, one_group, one_group, True)),
         *(_cells() if dtype == np.float32 else ()),
     ):
         with suppress(OSError):  # numba compiles, then writes: what it could not write is ready all the same
