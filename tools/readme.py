@@ -16,7 +16,7 @@ from lab.audit import Evidence, audit, judged
 from lab.report import load_records
 from lab.report.table import Table
 from lab.report.tables import folded, summary
-from tools import benches
+from tools import benches, support
 
 ROOT = Path(__file__).resolve().parent.parent
 # section of the README -> folder of records, and the columns that its table shows
@@ -30,8 +30,11 @@ SECTIONS = {
         "reports/ff_3x1000/runs",
         ("trainer", "seeds", "test error", "accuracy by goodness", "accuracy by softmax head"),
     ),
+    "networks": (
+        "reports/networks/runs",
+        ("trainer", "network", "data", "seeds", "test error"),
+    ),
 }  # fmt: skip
-
 
 # section -> how it is drawn, and the folder of the bench's results
 BENCHES = {"speed": (benches.speed, "reports/speed"), "memory": (benches.memory, "reports/memory")}
@@ -41,6 +44,11 @@ def bench(name: str) -> str:
     """A table of a bench's main figures; empty where nothing was measured."""
     draw, folder = BENCHES[name]
     return draw(ROOT / folder) if (ROOT / folder / f"{name}.json").is_file() else ""
+
+
+def supported(name: str) -> str:
+    """Networks x trainers x objectives: what works, and what the records of reports/networks reached."""
+    return support.table(ROOT / "reports/networks/runs")
 
 
 def section(name: str) -> str:
@@ -71,9 +79,10 @@ def markdown(table: Table, columns: tuple[str, ...]) -> str:
 
 def filled(text: str) -> str:
     """The README with every section drawn anew."""
-    for name in (*SECTIONS, *BENCHES):
+    drawn_by = dict.fromkeys(SECTIONS, section) | dict.fromkeys(BENCHES, bench) | {"support": supported}
+    for name, draw in drawn_by.items():
         pattern = rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)"
-        drawn = section(name) if name in SECTIONS else bench(name)
+        drawn = draw(name)
         text = re.sub(pattern, lambda m, drawn=drawn: f"{m[1]}{drawn}{m[2]}", text, flags=re.DOTALL)
     return text
 

@@ -13,7 +13,7 @@ from lab.report.bootstrap import bca_interval, expanded
 from lab.report.power import detectable, effect_size
 from lab.report.sampling import difference, mcnemar, wilson
 from lab.report.statistics import ENOUGH, difference_interval, mean_interval
-from tools.coverage import coverage
+from tools.interval_coverage import coverage
 
 
 def test_the_bootstrap_is_scipys() -> None:

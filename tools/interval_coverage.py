@@ -1,4 +1,6 @@
-"""How often a 95 % interval of paired differences holds the truth, by simulated studies: `python tools/coverage.py`.
+"""How often a 95 % interval of paired differences holds the truth, in simulated studies.
+
+`python tools/interval_coverage.py`
 
 Each study draws n differences from a law whose mean is known and asks `difference_interval` for its interval. The laws
 are a normal one and two skewed ones (exponential; log-normal with sigma 1, worse than differences of accuracies are).
