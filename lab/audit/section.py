@@ -30,9 +30,11 @@ def banner(evidence: Evidence, findings: Sequence[Finding]) -> Banner:
     if bad:
         compared = evidence.comparisons
         hit = sum(any(evidence.hit(f, c) for f in bad) for c in compared)
-        whom = f", which concerns {hit} of {counted(len(compared), 'comparison')}" if compared else ""
-        said = tuple(f"{f.title.capitalize()}: {f.sentence}" for f in bad)
-        return Banner("fail", f"Audit failed: {asked} found a fault{whom}.", said)
+        whom = f"{hit} of {counted(len(compared), 'comparison')}"
+        if hit == len(compared):
+            whom = "the comparison" if hit == 1 else f"all {hit} comparisons"
+        said = tuple(f"{f.title.capitalize()}. {f.sentence}" for f in bad)
+        return Banner("fail", f"Audit failed: {asked} found a fault{f' in {whom}' if compared else ''}.", said)
     if silent:
         return Banner("open", f"Audit passed as far as recorded: {len(silent)} of {len(findings)} rules cannot tell.")
     return Banner("pass", f"Audit passed: all {len(findings)} rules.")

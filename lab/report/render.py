@@ -26,6 +26,7 @@ from lab.report.table import Table
 from lab.report.tables import make_tables
 
 TABLES = ("summary", "comparisons", "significance", "across", "audit", "memory", "blocks", "runs")
+FIRST = ("summary", "comparisons", "significance", "across")  # of the tables: what the audit is about
 OWN = tuple(
     [f"figures/{k}.{e}" for k in (*KEYS, *OPTIONAL) for e in ("svg", "png")]
     + [f"tables/{k}.tex" for k in TABLES]
@@ -92,7 +93,8 @@ def _draw(
     findings = audit(evidence)
     comparisons = judged(evidence, findings)
     figures = make_figures(records)
-    tables = [*make_tables(records, comparisons), audit_table(findings)]
+    tables = make_tables(records, comparisons)
+    tables.insert(sum(table.key in FIRST for table in tables), audit_table(findings))
     top = banner(evidence, findings)
     (drafts / "figures").mkdir()
     (drafts / "tables").mkdir()

@@ -100,6 +100,10 @@ def _variants(found: Runs) -> Runs:
     return found
 
 
+def _diverged(found: Runs) -> Runs:
+    return change(found, "status", "diverged", *(f"theta-{seed}" for seed in range(6)))
+
+
 FORWARD = [f"forward_forward-{seed}" for seed in range(6)]
 ALL = [*(f"backprop-{seed}" for seed in range(6)), *FORWARD]
 # rule, what breaks it, the runs at fault, a word of the sentence
@@ -118,6 +122,7 @@ BREAKS: list[tuple[str, Callable[[Runs], Runs], list[str], str]] = [
     ("unequal_effort", lambda f: change(f, "config.trainer.epochs", 20, *FORWARD), ALL, "trainer.epochs is"),
     ("unequal_effort", lambda f: change(f, "config.stop.patience", 4, *FORWARD), ALL, "stop.patience is"),
     ("unequal_trials", _variants, [*ALL, *(f"theta-{s}" for s in range(6))], "1 of backprop and 2 of forward-forward"),
+    ("unequal_trials", lambda f: _diverged(_variants(f)), [*ALL, *(f"theta-{s}" for s in range(6))], "2 of forward"),
     ("unequal_trials", lambda f: change(f, "selection.trials", 50, *FORWARD), ALL, "1 of backprop and 50 of"),
     ("different_bodies", lambda f: change(f, "network.blocks", [{"out_shape": [9]}], *FORWARD), ALL, "of different"),
     ("different_bodies", lambda f: change(f, "network.head_parameters", 10**6, *FORWARD), ALL, "parameters"),

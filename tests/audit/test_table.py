@@ -96,6 +96,6 @@ def test_a_failing_audit_ends_with_one_and_a_missing_folder_with_a_sentence(
 ) -> None:
     assert main([str(whole.runs)]) == 1
     shown = capsys.readouterr().out
-    assert "Audit failed: 1 rule of 13 found a fault, which concerns 2 of 2 comparisons." in shown
+    assert "Audit failed: 1 rule of 13 found a fault in all 2 comparisons." in shown
     assert main([str(tmp_path / "none")]) == UsageError.exit_code
     assert main([str(tmp_path / "a.csv"), str(tmp_path / "b.csv")]) == UsageError.exit_code

@@ -133,9 +133,10 @@ def test_the_audit_stands_at_the_top_in_words_and_colour(whole: Made, page: Page
     (top,) = [a for a in page.of("div") if a.get("class", "").startswith("audit")]
     assert top["class"] == "audit fail" and ".audit.fail" in page.texts["style"][0]
     html = whole.html
-    said = html.index("Audit failed: 1 rule of 13 found a fault, which concerns 2 of 2 comparisons.")
-    assert html.index("On MNIST with") < said < html.index('id="figures"') < html.index('id="table-audit"')
-    assert "Too few seeds: A difference is claimed from 3 paired seeds" in html
+    said = html.index("Audit failed: 1 rule of 13 found a fault in all 2 comparisons.")
+    assert html.index("On MNIST with") < said < html.index('id="figures"')
+    assert html.index('id="table-significance"') < html.index('id="table-audit"') < html.index('id="table-memory"')
+    assert "Too few seeds. A difference is claimed from 3 paired seeds" in html
     assert "its audit failed (too few seeds)." in html
     assert "**Audit failed: 1 rule of 13" in (whole.out / "report.md").read_text()
 

@@ -39,10 +39,15 @@ def unequal_effort(evidence: Evidence) -> Finding:
 
 
 def unequal_trials(evidence: Evidence) -> Finding:
-    """Who tries more settings finds a better one by luck: both sides are to have equally many."""
-    runs = evidence.used
+    """Who tries more settings finds a better one by luck: both sides are to have equally many.
+
+    Every setting counts that was run on a network and data set that are compared, ended well or not.
+    """
     if not evidence.comparisons:
         return unknown("Nothing is compared.")
+    places = {(c.data, c.network) for c in evidence.comparisons}
+    tried_here = [place in places for place in zip(evidence.runs["data"], evidence.runs["network"], strict=True)]
+    runs = evidence.runs[np.array(tried_here, dtype=bool) & ~evidence.runs["status"].isin(["missing", "unreadable"])]
     stated = runs.groupby(["data", "network", "trainer"])["trials"].agg(["min", "max"])
     tried = runs.groupby(["data", "network", "trainer"])["series"].nunique()
     counts = {
