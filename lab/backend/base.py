@@ -20,6 +20,7 @@ from lab.backend.labelled import LabelledRows
 from lab.backend.norms import NormOperations
 from lab.backend.philox import uniforms
 from lab.backend.pool import Usage
+from lab.backend.pools import PoolOperations
 from lab.backend.product import Product
 from lab.backend.scaled import ScaledRows
 
@@ -29,7 +30,7 @@ Result = TypeVar("Result")
 Kernels: TypeAlias = Literal["auto", "numba", "numpy", "cupy", "tf32"]
 
 
-class Backend(ClassOperations, CellOperations, NormOperations):
+class Backend(ClassOperations, CellOperations, NormOperations, PoolOperations):
     """Arrays of one floating type on one device, and the operations on them."""
 
     name: str

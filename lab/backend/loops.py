@@ -1,13 +1,18 @@
-"""What stands between an operation and its compiled loop: the import, and whether a loop can walk the arrays."""
+"""What stands between an operation and its compiled loop: the import, what a loop can walk, parts for threads."""
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 from math import prod
 from types import ModuleType
 
 from lab.backend.base import Array
+from lab.backend.side_by_side import inside, side_by_side
+
+SPLIT_FROM = 1 << 17  # elements; below, handing work to a thread costs more than it saves
 
 
 @cache
@@ -25,3 +30,17 @@ def alike(*arrays: Array) -> bool:
 def matrix(x: Array) -> Array:
     """x with each row flat."""
     return x.reshape(len(x), prod(x.shape[1:]))
+
+
+def ranges(n: int, size: int, threads: int) -> list[tuple[int, int]]:
+    """0 to n in equal parts: as many as there are threads, or one where `size` elements are too few to share."""
+    parts = 1 if size < SPLIT_FROM or inside() else max(1, min(threads, n))
+    return list(pairwise(n * i // parts for i in range(parts + 1)))
+
+
+def run(calls: list[Callable[[], None]]) -> None:
+    """All calls, side by side where there are several."""
+    if len(calls) == 1:
+        calls[0]()
+    else:
+        side_by_side(calls)

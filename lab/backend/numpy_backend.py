@@ -17,6 +17,7 @@ from lab.backend.labelled import LabelledRows
 from lab.backend.loops import alike, loops, matrix
 from lab.backend.numpy_cells import NumpyCells
 from lab.backend.numpy_norms import NumpyNorms
+from lab.backend.numpy_pools import NumpyPools
 from lab.backend.pool import Pool
 from lab.backend.product import Product
 from lab.backend.scaled import ScaledRows
@@ -26,7 +27,7 @@ from lab.registry import register, unknown
 
 
 @register("backend", "numpy")
-class NumpyBackend(NumpyCells, NumpyNorms):
+class NumpyBackend(NumpyCells, NumpyNorms, NumpyPools):
     """numpy on the CPU; `pool` reuses and counts the memory.
 
     kernels  numpy: the reference alone; numba: compiled loops for what numpy makes several passes for, and sums of

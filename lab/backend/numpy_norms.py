@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 from lab.backend.base import Array, Backend
-from lab.backend.loops import alike, loops
-from lab.backend.side_by_side import inside, side_by_side
+from lab.backend.loops import alike, loops, ranges, run
 
-SPLIT_FROM = 1 << 17  # elements; below, handing work to a thread costs more than it saves
 PIXELS_FROM = 4  # where a channel has fewer in a row numpy, which goes over channels side by side, is faster
 
 
@@ -27,16 +23,16 @@ class NumpyNorms(Backend):
         if not self._loops_over(x, *(p for p in (gamma, beta, *(given or ())) if p is not None)):
             return super().batch_norm(x, gamma, beta, eps, given)
         C, kernels = x.shape[1], loops().norms
-        parts = self._ranges(C, x.size)
+        parts = ranges(C, x.size, self.threads)
         if given is None:
             mean, var = self.empty((C,)), self.empty((C,))
-            _run([partial(kernels.channel_moments, x, mean, var, *part) for part in parts])
+            run([partial(kernels.channel_moments, x, mean, var, *part) for part in parts])
         else:
             mean, var = given
         r = 1 / self.xp.sqrt(var + self.dtype.type(eps))
         y, scale = self.empty(x.shape), r if gamma is None else r * gamma
         shift = self.xp.zeros_like(r) if beta is None else beta
-        _run([partial(kernels.batch_norm, x, y, mean, scale, shift, *part) for part in parts])
+        run([partial(kernels.batch_norm, x, y, mean, scale, shift, *part) for part in parts])
         return y, mean, var, r
 
     def batch_norm_backward(
@@ -45,9 +41,9 @@ class NumpyNorms(Backend):
         if not self._loops_over(x, dy, mean, r, *(() if gamma is None else (gamma,))):
             return super().batch_norm_backward(dy, x, mean, r, gamma, given, need_dx)
         C, kernels = x.shape[1], loops().norms
-        parts, M = self._ranges(C, x.size), self.dtype.type(x.size / C)
+        parts, M = ranges(C, x.size, self.threads), self.dtype.type(x.size / C)
         along, total = self.empty((C,), kind="workspace"), self.empty((C,), kind="workspace")
-        _run([partial(kernels.channel_sums, dy, x, mean, r, along, total, *part) for part in parts])
+        run([partial(kernels.channel_sums, dy, x, mean, r, along, total, *part) for part in parts])
         if not need_dx:
             return None, along, total
         dx, scale = self.empty(x.shape), r if gamma is None else r * gamma
@@ -56,7 +52,7 @@ class NumpyNorms(Backend):
         else:
             tilt, shift = scale * r * along / M, scale * total / M
         numbers = (dy, x, dx, mean, scale, tilt, shift)
-        _run([partial(kernels.batch_norm_backward, *numbers, *part) for part in parts])
+        run([partial(kernels.batch_norm_backward, *numbers, *part) for part in parts])
         return dx, along, total
 
     def group_norm(self, x: Array, gamma: Array | None, beta: Array | None, eps: float) -> tuple[Array, Array, Array]:
@@ -66,12 +62,12 @@ class NumpyNorms(Backend):
         y, mean, r = self.empty(x.shape), self.empty((N, G)), self.empty((N, G))
         scale = self._filled(1, of_groups) if gamma is None else gamma.reshape(of_groups)
         shift = self._filled(0, of_groups) if beta is None else beta.reshape(of_groups)
-        _run([
+        run([
             partial(
                 loops().norms.group_norm, x[low:high], y[low:high], mean[low:high], r[low:high], scale, shift,
                 self.dtype.type(eps),
             )
-            for low, high in self._ranges(N, x.size)
+            for low, high in ranges(N, x.size, self.threads)
         ])  # fmt: skip
         return y, mean[..., None, None], r[..., None, None]
 
@@ -84,9 +80,9 @@ class NumpyNorms(Backend):
         mean, r = mean.reshape(N, G), r.reshape(N, G)
         dx = self.empty(x.shape) if need_dx else x  # which is not written to then
         scale = self._filled(1, of_groups) if gamma is None else gamma.reshape(of_groups)
-        parts = self._ranges(N, x.size)
+        parts = ranges(N, x.size, self.threads)
         sums = self.empty((2, len(parts), *of_groups), kind="workspace")
-        _run([
+        run([
             partial(
                 loops().norms.group_norm_backward, dy[low:high], x[low:high], dx[low:high], mean[low:high],
                 r[low:high], scale, sums[0, i], sums[1, i], need_dx,
@@ -99,19 +95,7 @@ class NumpyNorms(Backend):
     def _loops_over(self, x: Array, *others: Array) -> bool:
         return self._compiled and x.shape[-1] >= PIXELS_FROM and x.size > 0 and alike(x, *others)
 
-    def _ranges(self, n: int, size: int) -> list[tuple[int, int]]:
-        """0 to n in equal parts, as many as there are threads for `size` elements."""
-        parts = 1 if size < SPLIT_FROM or inside() else min(self.threads, n)
-        return list(pairwise(n * i // parts for i in range(parts + 1)))
-
     def _filled(self, value: float, shape: tuple[int, ...]) -> Any:
         out = self.empty(shape, kind="workspace")
         out[...] = value
         return out
-
-
-def _run(calls: list[Callable[[], None]]) -> None:
-    if len(calls) == 1:
-        calls[0]()
-    else:
-        side_by_side(calls)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.backend.compiled import cells, norms, optimizers, rows
+from lab.backend.compiled import cells, norms, optimizers, pools, rows
 
 
 @cache
@@ -45,6 +45,7 @@ def warm_up(dtype: np.dtype[Any]) -> None:
         (norms.batch_norm_backward, (image, image, image, g, g, g, g, 0, 2)),
         (norms.group_norm, (group, group, one_row, one_row, one_group, one_group, one)),
         (norms.group_norm_backward, (group, group, group, one_row, one_row, one_group, one_group, one_group, True)),
+        *_pools(image),
         *(_cells() if dtype == np.float32 else ()),
     ):
         with suppress(OSError):  # numba compiles, then writes: what it could not write is ready all the same
@@ -61,3 +62,11 @@ def _cells() -> Iterator[tuple[Any, tuple[Any, ...]]]:
     yield cells.gru_step_back, (wide, gates, h, h, h)
     yield cells.tanh_step, (h, h, b, h)
     yield cells.tanh_step_back, (h, h, h)
+
+
+def _pools(image: Any) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    """The loops of pooling layers, for windows whose places a byte can number and for larger ones."""
+    for number in (np.uint8, np.uint32):
+        which, offsets = np.zeros(image.shape, number), np.zeros((2, 1), int)
+        yield pools.max_pool, (image, image, which, image[0], offsets, (1, 1))
+        yield pools.max_pool_backward, (image, which, image, offsets, (1, 1))
