@@ -201,6 +201,22 @@ class Backend(ClassOperations, CellOperations, NormOperations, PoolOperations):
         self.xp.multiply(dy, open_, out=dx)
         return dx
 
+    def leaky_relu(self, x: Array, slope: float, out: Array | None = None) -> Array:
+        """x where x > 0, else slope x, for 0 < slope < 1, into `out`, which may be x, or into a new array."""
+        y = self.empty(x.shape) if out is None else out
+        scaled = y if out is None else self.empty(x.shape, kind="workspace")
+        self.xp.multiply(x, slope, out=scaled)
+        self.xp.maximum(x, scaled, out=y)
+        return y
+
+    def leaky_relu_backward(self, dy: Array, y: Array, slope: float, out: Array | None = None) -> Array:
+        """dy where y > 0, else slope dy. `out` may be dy or y."""
+        number = self.dtype.type
+        factor = self.xp.where(y > 0, number(1), number(slope))
+        dx = self.empty(y.shape) if out is None else out
+        self.xp.multiply(dy, factor, out=dx)
+        return dx
+
     def row_squares(self, x: Array) -> Array:
         """sum over j of x_ij^2 for x (N, F): (N,)."""
         total: Array = self.xp.einsum("ij,ij->i", x, x)

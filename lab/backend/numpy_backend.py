@@ -141,6 +141,20 @@ class NumpyBackend(NumpyCells, NumpyNorms, NumpyPools):
         loops().rows.relu_backward(dy.reshape(-1), y.reshape(-1), dx.reshape(-1))
         return dx
 
+    def leaky_relu(self, x: Array, slope: float, out: Array | None = None) -> Array:
+        y = self.empty(x.shape) if out is None else out
+        if not self._compiled or not alike(x, y):
+            return super().leaky_relu(x, slope, out)
+        loops().rows.leaky_relu(x.reshape(-1), y.reshape(-1), x.dtype.type(slope))
+        return y
+
+    def leaky_relu_backward(self, dy: Array, y: Array, slope: float, out: Array | None = None) -> Array:
+        dx = self.empty(y.shape) if out is None else out
+        if not self._compiled or not alike(dy, y, dx):
+            return super().leaky_relu_backward(dy, y, slope, out)
+        loops().rows.leaky_relu_backward(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), y.dtype.type(slope))
+        return dx
+
     def row_squares(self, x: Array) -> Array:
         if not self._compiled or not alike(x):
             return super().row_squares(x)

@@ -46,18 +46,17 @@ class LeakyReLU(Activation):
         self.slope = slope
 
     def forward(self, x: Array, ctx: Ctx) -> tuple[Array, Cache]:
-        y = ctx.ops.empty(x.shape)
-        ctx.ops.xp.multiply(x, self.slope, out=y)
-        ctx.ops.xp.maximum(x, y, out=y)
+        y = ctx.ops.leaky_relu(x, self.slope)
+        return y, y if ctx.keep else None
+
+    def overwrite(self, x: Array, ctx: Ctx) -> tuple[Array, Cache]:
+        y = ctx.ops.leaky_relu(x, self.slope, out=x)
         return y, y if ctx.keep else None
 
     def backward(self, dy: Array, cache: Cache, ctx: Ctx, need_dx: bool = True) -> tuple[Array | None, Grads]:
         if not need_dx:
             return None, {}
-        xp = ctx.ops.xp
-        dx = ctx.ops.empty(cache.shape)
-        xp.multiply(dy, xp.where(cache > 0, ctx.ops.dtype.type(1), ctx.ops.dtype.type(self.slope)), out=dx)
-        return dx, {}
+        return ctx.ops.leaky_relu_backward(dy, cache, self.slope, out=cache if ctx.spend else None), {}
 
 
 class Sigmoid(Activation):

@@ -48,7 +48,14 @@ def test_activations_and_norms(n: int, width: int, dtype: str) -> None:
         assert found is spent
         out = ops.empty(x.shape)
         ops.scale_rows(x, scale, out)
-        return [h, own, ops.relu_backward(dy, h), ops.relu_backward(ScaledRows(h, scale), h), found, out,
+        leaky = ops.leaky_relu(x, 0.1)
+        also = x.copy()
+        assert ops.leaky_relu(also, 0.1, out=also) is also
+        np.testing.assert_array_equal(also, leaky)
+        sloped = ops.leaky_relu_backward(dy, leaky, 0.1)
+        assert ops.leaky_relu_backward(dy, also, 0.1, out=also) is also
+        np.testing.assert_array_equal(also, sloped)
+        return [leaky, sloped, h, own, ops.relu_backward(dy, h), ops.relu_backward(ScaledRows(h, scale), h), found, out,
                 ops.row_squares(x), y, r, ops.length_norm_backward(dy, y, r, (1,))]  # fmt: skip
 
     same(dtype, compute)
@@ -93,7 +100,7 @@ def test_a_gradient_that_is_not_written_out_moves_the_weights_alike(
 def test_what_is_not_a_number_stays_so() -> None:
     ops = NumpyBackend(kernels="numba")
     x = ops.asarray([[np.nan, 1.0], [np.inf, 1.0], [-np.inf, 1.0]])
-    assert np.isnan(ops.relu(x)[0, 0]) and np.isnan(ops.row_squares(x)[0])
+    assert np.isnan(ops.relu(x)[0, 0]) and np.isnan(ops.leaky_relu(x, 0.1)[0, 0]) and np.isnan(ops.row_squares(x)[0])
     assert np.isnan(ops.length_norm(x, (1,), 1e-22)[0]).all(), "a row that cannot be squared must not pass for zeros"
 
 

@@ -36,6 +36,22 @@ def relu_backward(dy: Any, y: Any, dx: Any) -> None:
 
 
 @compiled
+def leaky_relu(x: Any, y: Any, slope: Any) -> None:
+    """y = x where x > 0, else slope x, flat; not a number stays not a number."""
+    zero = x.dtype.type(0)
+    for i in range(x.size):
+        y[i] = x[i] if x[i] > zero else slope * x[i]
+
+
+@compiled
+def leaky_relu_backward(dy: Any, y: Any, dx: Any, slope: Any) -> None:
+    """dx = dy where y > 0, else slope dy, flat."""
+    zero = y.dtype.type(0)
+    for i in range(y.size):
+        dx[i] = dy[i] if y[i] > zero else slope * dy[i]
+
+
+@compiled
 def relu_backward_of_rows(y: Any, scale: Any, dx: Any) -> None:
     """dx_ij = scale_i y_ij where y_ij > 0, else 0."""
     zero = y.dtype.type(0)

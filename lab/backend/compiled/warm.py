@@ -32,6 +32,8 @@ def warm_up(dtype: np.dtype[Any]) -> None:
         (rows.add_bias, (x, g)),
         (rows.relu, flat[:2]),
         (rows.relu_backward, flat[:3]),
+        (rows.leaky_relu, (*flat[:2], one)),
+        (rows.leaky_relu_backward, (*flat[:3], one)),
         (rows.relu_backward_of_rows, (x, r, y)),
         (rows.scale_rows, (x, r, y)),
         (rows.row_squares, (x, g)),
