@@ -26,6 +26,7 @@ from lab.measure.environment import environment
 from lab.measure.memory import process_peak
 from lab.measure.others import Others
 from lab.measure.rates import rates, to_target
+from lab.record.answers import packed
 from lab.record.keeper import Keeper
 from lab.record.record import RunRecord, run_id
 
@@ -93,6 +94,10 @@ def run(
         if (stop := trainer.progress.stop) is not None:
             record.final["stop"] = asdict(stop)
         _check_found(trainer, record.final["test"], "the test rows")
+        record.memory = trainer.memory()  # before the test rows are answered once more
+        if data.task == "classification":
+            with watch.part("evaluate"):
+                record.final["right"] = packed(trainer.predict(data.test.x) == data.test.y)
         record.status = "ok"
     except Diverged as error:
         record.status, record.reason = "diverged", str(error)
@@ -105,7 +110,7 @@ def run(
         record.status, record.reason = "failed", f"{type(error).__name__}: {error}"
     watch.add("train", trainer.progress.seconds)  # of an epoch that did not end
     record.history = [epoch.as_dict()["result"] for epoch in trainer.progress.history]
-    record.memory = trainer.memory()
+    record.memory = record.memory or trainer.memory()
     record.measured = _measured(config, trainer, record.cost, watch, meter, others, started, notes)
     return record
 

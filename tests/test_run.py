@@ -11,6 +11,7 @@ from lab.data import load_dataset
 from lab.errors import Busy, StorageError, UsageError
 from lab.networks import Network
 from lab.record import storage
+from lab.record.answers import unpacked
 from lab.run import _PARTS, run
 from tests.sweep.conftest import raw_config
 
@@ -40,6 +41,8 @@ def test_the_same_run_twice_is_the_same_record(rows: Path, tmp_path: Path, train
     assert first.status == "ok" and without_times(first.as_dict()) == without_times(second.as_dict())
     assert [event["event"] for event in events if event["event"] != "step"] == ["start", "epoch", "epoch", "epoch"]
     assert [epoch["epoch"] for epoch in first.history] == [1, 2, 3] and first.family == trainer
+    right = unpacked(first.final["right"], first.data["n_test"])
+    assert right is not None and right.mean() == pytest.approx(first.final["test"]["accuracy"])
     assert first.final["valid"] == first.history[-1]["valid"] and first.final["test"]["n"] == first.data["n_test"]
     seconds = first.measured["seconds"]
     assert seconds["total"] == pytest.approx(sum(seconds[part] for part in (*_PARTS, "other")))

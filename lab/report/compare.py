@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from lab.record.answers import unpacked
 from lab.report.load import Records
 from lab.report.metrics import FRACTION, HIGHER, PRIMARY, Metric
 from lab.report.numbers import fixed, significant
 from lab.report.power import detectable, effect_size
-from lab.report.sampling import difference
+from lab.report.sampling import difference, mcnemar, paired_rows
 from lab.report.significance import holm, sign_flip, smallest_p
 from lab.report.statistics import Paired, paired_difference, paired_ratio
 from lab.report.text import counted, listed
@@ -26,8 +29,9 @@ class Comparison:
 
     `difference` is first - second in `metric`'s stored unit; `speed` and `memory` are ratios first / second of samples
     a second and of activation memory. `first` is the better one of the two in the mean. `over_rows` is the interval of
-    the difference that comes from the test rows; `corrected_p` is p after Holm's correction for all comparisons made.
-    `audit` says how the comparison's audit came out, where there was one.
+    the difference that comes from the test rows, and `rows_p` the largest of the seeds' p values by McNemar's test,
+    where runs recorded which rows they answered rightly; `corrected_p` is p after Holm's correction for all comparisons
+    made. `audit` says how the comparison's audit came out, where there was one.
     """
 
     data: str
@@ -39,6 +43,7 @@ class Comparison:
     speed: Paired
     memory: Paired
     over_rows: tuple[float, float] = (math.nan, math.nan)
+    rows_p: float = math.nan
     corrected_p: float = math.nan
     audit: str = ""
 
@@ -169,14 +174,26 @@ def _compare(data: str, network: str, metric: Metric, runs: pd.DataFrame, ours: 
         paired_difference(values(ours, metric.key), values(theirs, metric.key)),
         paired_ratio(values(ours, "samples_per_second"), values(theirs, "samples_per_second")),
         paired_ratio(values(ours, "memory_activations"), values(theirs, "memory_activations")),
-        _over_rows(runs, ours, theirs),
+        *_over_rows(runs, ours, theirs),
     )  # fmt: skip
 
 
-def _over_rows(runs: pd.DataFrame, ours: str, theirs: str) -> tuple[float, float]:
-    """Of ours - theirs, in accuracy; unknown unless all runs answered equally many rows."""
+def _over_rows(runs: pd.DataFrame, ours: str, theirs: str) -> tuple[tuple[float, float], float]:
+    """The interval of ours - theirs in accuracy, and p; unknown unless all runs answered equally many rows."""
     a, b = runs[runs["series"] == ours], runs[runs["series"] == theirs]
     rows = set(a["n_test"]) | set(b["n_test"])
     if len(rows) != 1 or not (n := rows.pop()) > 0 or (runs["task"] == "regression").any():
-        return math.nan, math.nan
-    return difference(float(b["test_error"].mean()), float(a["test_error"].mean()), int(n))
+        return (math.nan, math.nan), math.nan
+    right = [_answers(side, int(n)) for side in (a, b)]
+    shared = sorted(right[0].keys() & right[1].keys())
+    if not shared or len(right[0]) < len(a) or len(right[1]) < len(b):
+        return difference(float(b["test_error"].mean()), float(a["test_error"].mean()), int(n)), math.nan
+    pairs = [(right[0][seed], right[1][seed]) for seed in shared]
+    gains = np.mean([x.astype(np.float64) - y for x, y in pairs], axis=0)
+    return paired_rows(gains), max(mcnemar(int((~x & y).sum()), int((x & ~y).sum())) for x, y in pairs)
+
+
+def _answers(runs: pd.DataFrame, n: int) -> dict[str, NDArray[np.bool_]]:
+    """By seed, which of the n test rows were answered rightly; of those runs that recorded it."""
+    found = {r["seed"]: unpacked(r["right"], n) for r in runs.to_dict("records") if r["seed"]}
+    return {seed: right for seed, right in found.items() if right is not None}

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from lab.record.answers import unpacked
 from lab.report import variants
 from lab.report.metrics import DIAGNOSTICS, FRACTION, METRICS
 from lab.report.read import items, number, walk, words
@@ -21,8 +22,8 @@ KEYS = ["run_id", "data", "network", "trainer", "series", "seed", "counted"]
 ENVIRONMENT = ["device", "cpu", "cores", "threads", "kernels", "blas", "numpy", "python", "platform"]
 COLUMNS = {
     "runs": [*KEYS, "folder", "status", "reason", "family", "variant", "task", "n_epochs", "peak_at", "code_version",
-             "dataset", "digest", "body", "selected_on", "started", "finished", "energy_missing", "resumed", "load",
-             *ENVIRONMENT, *(k for k, m in METRICS.items() if m.path)],
+             "dataset", "digest", "body", "selected_on", "right", "started", "finished", "energy_missing", "resumed",
+             "load", *ENVIRONMENT, *(k for k, m in METRICS.items() if m.path)],
     "epochs": [*KEYS, "epoch", "step", "train_loss", "learning_rate", "valid_accuracy", "valid_error", "valid_loss",
                "valid_rmse",               "epoch_seconds", "samples_per_second", "elapsed"],
     "blocks": [*KEYS, "split", "position", "block", "block_accuracy"],
@@ -54,6 +55,8 @@ def run_row(name: str, folder: Path, record: dict[str, Any], notes: list[tuple[s
     }  # fmt: skip
     row["dataset"], row["body"] = row["data"], _body(record)
     row["selected_on"] = visible(words(walk(record, "selection", "on")), 40)
+    right = walk(record, "final", "right")
+    row["right"] = right if unpacked(right, _rows(record)) is not None else ""
     row["resumed"] = walk(record, "measured", "resumed") is True
     row["load"] = number(load[0] if isinstance(load, list) and load else load)
     for key in ENVIRONMENT:
@@ -72,6 +75,11 @@ def run_row(name: str, folder: Path, record: dict[str, Any], notes: list[tuple[s
             row[wrong] = 1 - row[right] if math.isnan(row[wrong]) else row[wrong]
             row[right] = 1 - row[wrong] if math.isnan(row[right]) else row[right]
     return row
+
+
+def _rows(record: dict[str, Any]) -> int:
+    n = number(walk(record, "data", "n_test"))
+    return int(n) if 0 < n < LAST_EPOCH else 0
 
 
 def _body(record: dict[str, Any]) -> str:

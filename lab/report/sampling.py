@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lab.report.statistics import LEVEL
 
 
@@ -31,6 +34,12 @@ def difference(a: float, b: float, n: int, level: float = LEVEL) -> tuple[float,
     """
     (low_a, high_a), (low_b, high_b) = wilson(a, n, level), wilson(b, n, level)
     return (a - b) - math.hypot(a - low_a, high_b - b), (a - b) + math.hypot(high_a - a, b - low_b)
+
+
+def paired_rows(gains: NDArray[np.float64], level: float = LEVEL) -> tuple[float, float]:
+    """Interval of the mean gain over rows (N,): each row's share of right answers of one side less the other's."""
+    half = _quantile(level) * float(gains.std(ddof=1)) / math.sqrt(gains.size) if gains.size > 1 else math.nan
+    return float(gains.mean()) - half, float(gains.mean()) + half
 
 
 def mcnemar(only_a: int, only_b: int) -> float:

@@ -18,7 +18,7 @@ WITHIN = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # errors of the performance profile
 
 def significance(comparisons: list[Comparison]) -> Table:
     """One row for each comparison that has paired seeds."""
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for c in (c for c in comparisons if c.difference.interval.n):
         ends = [v * c.metric.unit.scale for v in c.over_rows]
         rows.append((
@@ -27,16 +27,23 @@ def significance(comparisons: list[Comparison]) -> Table:
             Cell(significant(abs(c.effect), 2) if math.isfinite(c.effect) else DASH, abs(c.effect)),
             _size(c.detectable, c.metric),
             Cell(f"{fixed(ends[0], 2)} to {fixed(ends[1], 2)}" if math.isfinite(sum(ends)) else DASH, ends[0]),
+            _p(c.rows_p),
         ))  # fmt: skip
     names = ("paired seeds", "p by sign flips", "smallest p of so many seeds", "p after Holm", "effect size",
-             "smallest difference seen", "95 % interval over test rows")  # fmt: skip
+             "smallest difference seen", "95 % interval over test rows", "largest p by McNemar")  # fmt: skip
     caption = (
         "p is the share of all choices of signs for the seeds' differences that come out as far from zero: with fewer "
         "than 6 seeds it cannot fall below 5 %. Holm's correction is for all comparisons here. Effect size: mean over "
         "deviation of the differences. Smallest difference seen: what a t test of so many seeds would have found with "
-        "80 % power. The interval over test rows is what other test images would change, had each trainer its own."
+        "80 % power. The interval over test rows is what other test images would change: row by row where runs "
+        "recorded which they answered rightly, else as if each trainer had its own. McNemar's test is one a seed."
     )
-    columns = (*map(Column, ("data", "network", "better", "compared with")), *(Column(n, True) for n in names))
+    columns: tuple[Column, ...] = (
+        *map(Column, ("data", "network", "better", "compared with")),
+        *(Column(n, True) for n in names),
+    )
+    if all(row[-1].text == DASH for row in rows):  # no run recorded its answers
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
     return Table("significance", "How sure the comparisons are", caption, columns, tuple(rows))
 
 

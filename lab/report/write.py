@@ -12,7 +12,7 @@ from lab.report.extract import COLUMNS, KEYS
 from lab.report.load import Records
 from lab.report.table import Cell, Table
 
-HIDDEN = ("folder",)
+HIDDEN = ("folder", "right")
 
 
 def latex(table: Table) -> str:

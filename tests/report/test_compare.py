@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy import stats
 
+from lab.record.answers import packed
 from lab.report.compare import compare
 from lab.report.load import load_records
+from lab.report.tables_of_tests import significance
 from tests.report.records import make_record, write
 
 
@@ -95,6 +100,25 @@ def test_what_varies_in_one_only_is_compared_with_each(tmp_path: Path) -> None:
     for theta in (1, 2):
         made(tmp_path, {"forward_forward": {0: 0.02}}, {"theta": theta}, f"-{theta}")
     assert [c.second for c in compare(load_records(tmp_path))] == [f"forward-forward (theta={t})" for t in (1, 2)]
+
+
+def test_recorded_answers_make_the_comparison_over_rows_a_paired_one(tmp_path: Path) -> None:
+    """900 of 1,000 rows are right for both, 60 for backprop alone, 20 for forward-forward alone."""
+    right = np.arange(1000) < 900
+    answers = {"backprop": right | (np.arange(1000) >= 940), "forward_forward": right | (np.arange(1000) // 20 == 45)}
+    made(tmp_path, {family: {0: 1 - float(a.mean())} for family, a in answers.items()})
+    alone = compare(load_records(tmp_path))[0]
+    for family, a in answers.items():
+        path = tmp_path / f"{family}-0" / "record.json"
+        record = json.loads(path.read_text())
+        record["data"]["n_test"], record["final"]["right"] = 1000, packed(a)
+        path.write_text(json.dumps(record))
+    (paired,) = compare(load_records(tmp_path))
+    assert paired.rows_p == pytest.approx(stats.binomtest(20, 80).pvalue) and np.isnan(alone.rows_p)
+    (row,) = significance([paired]).rows
+    assert row[-1].text == "0.0000086" and len(significance([alone]).rows[0]) == len(row) - 1
+    assert sum(paired.over_rows) / 2 == pytest.approx(0.04)
+    assert paired.over_rows[0] == pytest.approx(0.04 - 1.96 * np.sqrt((0.08 - 0.04**2) / 999), abs=1e-5)
 
 
 def test_missing_costs_leave_the_sentence_whole(tmp_path: Path) -> None:

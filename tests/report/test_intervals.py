@@ -11,7 +11,7 @@ from scipy import stats
 from lab.report.across import improvement, interquartile_interval, interquartile_mean, profile
 from lab.report.bootstrap import bca_interval, expanded
 from lab.report.power import detectable, effect_size
-from lab.report.sampling import difference, mcnemar, wilson
+from lab.report.sampling import difference, mcnemar, paired_rows, wilson
 from lab.report.statistics import ENOUGH, difference_interval, mean_interval
 from tools.interval_coverage import coverage
 
@@ -70,6 +70,13 @@ def test_a_difference_of_error_rates_joins_both_wilson_intervals() -> None:
     assert low == pytest.approx(0.2 - math.hypot(0.8 - ends[0].low, ends[1].high - 0.6))
     assert high == pytest.approx(0.2 + math.hypot(ends[0].high - 0.8, 0.6 - ends[1].low))
     assert difference(0.6, 0.8, 75) == pytest.approx((-high, -low))
+
+
+def test_rows_answered_by_both_are_compared_row_by_row() -> None:
+    rng = np.random.default_rng(6)
+    a, b = (rng.random((2, 500)) < 0.9).astype(float)
+    theirs = stats.ttest_rel(a, b).confidence_interval(0.95)
+    assert paired_rows(a - b) == pytest.approx((theirs.low, theirs.high), rel=5e-3)
 
 
 def test_mcnemar_is_the_exact_binomial_test() -> None:
