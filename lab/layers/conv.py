@@ -10,7 +10,7 @@ from lab.backend import Array, Backend, Shape
 from lab.errors import UsageError
 from lab.layers.base import Cache, Ctx, Grads, Layer
 from lab.layers.initializers import Init, draw
-from lab.layers.windows import Padding, Pair, Windows, pair
+from lab.layers.windows import DEVICE_TILE, TILE, Padding, Pair, Windows, pair
 
 
 class Conv2D(Layer):
@@ -31,7 +31,8 @@ class Conv2D(Layer):
     matrix of columns serves both gradients and nothing is summed over windows; taken where Y is not much larger than X.
 
     The cache is x alone. Columns are kh kw times as large; they are made for a few images at a time, in a buffer that
-    stays in the core's cache, and made again for the backward, which costs 5 to 10 % of it.
+    stays in the core's cache, and made again for the backward, which costs 5 to 10 % of it. A kernel of one pixel at
+    stride 1 without padding has the image itself as its columns.
 
     By hand, a 3x3 image, a 2x2 kernel, no padding. The window at the upper left gives 1*1 + 2*2 + 3*4 + 4*5 + 10 = 47:
     >>> import numpy as np
@@ -92,6 +93,7 @@ class Conv2D(Layer):
         if self.bias:
             self.params["b"] = ops.zeros((O,), kind="weights")
         w = self._windows
+        self._pointwise = (self.kernel, w.stride, w.padding) == ((1, 1), (1, 1), (0, 0))  # the columns are the image
         # summing over windows costs about as much as copying as many entries twice
         self._by_outputs = w.stride == (1, 1) and O * w.transposed.run <= 2 * C * w.run
         return (O, *self._windows.out)
@@ -105,6 +107,11 @@ class Conv2D(Layer):
         """y from x, some images at a time."""
         w, G, O = self._windows, self.groups, self.channels
         W, b, z = self.params["W"].reshape(G, O // G, -1), self.params.get("b"), None
+        if self._pointwise:
+            ops.matmul(W, _pixels(x, G), _pixels(y, G))
+            if b is not None:
+                y += b[:, None, None]
+            return
         for rows, cols in w.columns(x, ops):
             n = cols.shape[3]
             if z is None or z.shape[1] != n:
@@ -117,6 +124,8 @@ class Conv2D(Layer):
 
     def backward(self, dy: Array, cache: Cache, ctx: Ctx, need_dx: bool = True) -> tuple[Array | None, Grads]:
         way = self._backward_by_outputs if self._by_outputs else self._backward_by_inputs
+        if self._pointwise:
+            way = self._backward_by_pixels
         ops, shape = ctx.ops, self.params["W"].shape
         dx = ops.empty(cache.shape) if need_dx else None
 
@@ -133,6 +142,20 @@ class Conv2D(Layer):
         db = ctx.ops.empty((self.channels,), kind="gradients")
         ctx.ops.xp.sum(dy, axis=(0, 2, 3), out=db)
         return dx, {"W": dW, "b": db}
+
+    def _backward_by_pixels(self, x: Array, dy: Array, dW: Array, dx: Array | None, ops: Backend) -> None:
+        """dW = sum over images of dy x^T and dx = W^T dy, from the images themselves."""
+        G = self.groups
+        W, X, Y = self.params["W"].reshape(G, self.channels // G, -1), _pixels(x, G), _pixels(dy, G)
+        step = max(1, min(len(x), TILE.get(ops.name, DEVICE_TILE) // dW.nbytes))  # images whose products fit a cache
+        parts, total = ops.empty((step, *W.shape), kind="workspace"), dW.reshape(W.shape)
+        total[...] = 0
+        for start in range(0, len(x), step):
+            part = parts[: min(step, len(x) - start)]
+            ops.matmul(Y[start : start + step], X[start : start + step].swapaxes(2, 3), part)
+            total += part.sum(axis=0)
+        if dx is not None:
+            ops.matmul(W.swapaxes(1, 2), Y, _pixels(dx, G))
 
     def _backward_by_inputs(self, x: Array, dy: Array, dW: Array, dx: Array | None, ops: Backend) -> None:
         """dW = dy X^T and dX = W^T dy from the columns X of x; dX takes the place of X."""
@@ -176,6 +199,11 @@ class Conv2D(Layer):
 
     def flops(self) -> int:
         return 2 * self.params["W"].size * prod(self._windows.out)
+
+
+def _pixels(a: Array, groups: int) -> Array:
+    """Images (n, channels, H, W) as (n, groups, channels of a group, H W)."""
+    return a.reshape(len(a), groups, a.shape[1] // groups, a.shape[2] * a.shape[3])
 
 
 def _grouped(a: Array, groups: int, width: int) -> Array:

@@ -156,3 +156,21 @@ def test_misfits_are_one_sentence(make: Any, words: str) -> None:
 def test_rows_that_are_no_images() -> None:
     with pytest.raises(UsageError, match=r"takes images \(C, H, W\)"):
         Conv2D(4).build((36,), NumpyBackend(), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("n", [0, 1, 7])
+def test_a_kernel_of_one_pixel_needs_no_columns(n: int, groups: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.layers.conv.TILE", {"numpy": 1000})  # several images at a time, not all of them
+    ops, rng, ends = NumpyBackend("float64"), np.random.default_rng(0), []
+    layer = Conv2D(9, kernel=1, groups=groups)
+    layer.build((6, 4, 5), ops, rng)
+    layer.params["b"][...] = rng.standard_normal(9)
+    x, dy = rng.standard_normal((n, 6, 4, 5)), rng.standard_normal((n, 9, 4, 5))
+    assert layer._pointwise
+    for layer._pointwise in (True, False):
+        y, cache = layer.forward(x, Ctx(ops, keep=True))
+        dx, grads = layer.backward(dy, cache, Ctx(ops))
+        ends.append([y, dx, grads["W"], grads["b"]])
+    for found, reference in zip(*ends, strict=True):
+        np.testing.assert_allclose(found, reference, rtol=1e-12, atol=1e-12)
