@@ -6,11 +6,11 @@ import pandas as pd
 
 from lab.audit.evidence import Evidence, Finding, failed, named, passed, unknown
 from lab.report.extract import ENVIRONMENT
+from lab.report.limits import BUSY
 from lab.report.numbers import fixed
 from lab.report.text import counted, listed
 
 TIMES = ("samples_per_second", "train_seconds")
-BUSY = 1.5  # load average, in cores: a run alone keeps it at its threads
 SHARE = 0.1  # of the cores, that others kept busy while a run lasted
 
 
