@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from lab import registry
 from lab.backend import Backend
 from lab.errors import UsageError
 from lab.registry import part
@@ -32,3 +33,13 @@ def ops(backend: str) -> Backend:
     """A float64 backend."""
     made: Backend = part("backend", backend)("float64")
     return made
+
+
+@pytest.fixture
+def only_the_labs_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the parts that other tests of this process registered, which would stand in a list of what is valid."""
+    own = {
+        group: {name: made for name, made in parts.items() if made.__module__.startswith("lab.")}
+        for group, parts in registry._PARTS.items()
+    }
+    monkeypatch.setattr(registry, "_PARTS", own)

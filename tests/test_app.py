@@ -195,7 +195,7 @@ def test_help_and_completion(capsys: pytest.CaptureFixture[str], monkeypatch: py
         " forward_forward",
         "lab +sweep=quick",
         "negatives: hard",
-        "data: breast_cancer",
+        "data: aesop, breast_cancer",
     ):
         assert word in text
     monkeypatch.setenv("COMP_LINE", "lab trainer=fo")

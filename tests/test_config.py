@@ -186,6 +186,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("wrong", "words"), WRONG)
+@pytest.mark.usefixtures("only_the_labs_parts")
 def test_every_mistake_is_one_sentence(wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse(changed(**wrong))

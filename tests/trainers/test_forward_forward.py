@@ -161,6 +161,7 @@ def test_a_loss_that_is_not_finite_ends_training_before_the_update() -> None:
         ({"threads": 0}, "threads"),
     ],
 )
+@pytest.mark.usefixtures("only_the_labs_parts")
 def test_wrong_options_are_one_sentence(options: Any, words: str) -> None:
     with pytest.raises(UsageError) as raised:
         ForwardForwardTrainer(mlp(), **options)
