@@ -11,6 +11,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from lab.bench.layer_work import from_json
 from lab.bench.memory import AXES
 from lab.bench.tables import AXIS_UNITS, FAMILY_NAMES, mib
 from lab.report.figure import Figure
@@ -57,7 +58,7 @@ def layers_figure(result: dict[str, Any]) -> Figure:
             middle = significant(found["median"])
             colour = series_style(0)[0] if found["median"] >= 1 else MUTED
             interval = Interval(found["n"], found["median"], found["low"], found["high"])
-            rows.append(Row(case["label"], middle, middle, colour, interval=interval))
+            rows.append(Row(from_json(case["work"]).label, middle, middle, colour, interval=interval))
     if not rows:
         return Figure("layers", "Layers beside PyTorch", "", missing="No layer could be measured on both sides.")
     with styled():

@@ -36,10 +36,18 @@ class LayerWork:
 
     @property
     def label(self) -> str:
-        """The layer in a few words: "Conv2D channels=64 kernel=3, 32x14x14"."""
-        options = " ".join(f"{key}={value}" for key, value in self.options.items())
-        return f"{self.layer} {options}".strip() + f", {'x'.join(map(str, self.in_shape))}"
+        """The layer in a few words: "Conv2D 32x14x14, 64 of 3x3"."""
+        words = [f"{self.layer} {'x'.join(map(str, self.in_shape))}"]
+        for option, value in self.options.items():
+            words += [_WORDS[option].format(value)] if option in _WORDS else []
+        return ", ".join(words)
 
+
+# how an option stands in a label; those that only follow from others are left out
+_WORDS = {
+    "units": "{0} units", "channels": "{0} channels", "kernel": "{0}x{0}", "stride": "stride {0}",
+    "groups": "{0} groups", "pool": "{0}x{0}", "output": "all {0}",
+}  # fmt: skip
 
 USUAL = (
     LayerWork("Dense", (784,), {"units": 2000}),

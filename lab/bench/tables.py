@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lab.bench.alone import LIMIT
+from lab.bench.layer_work import from_json
 from lab.bench.speed import OURS, USUAL
 from lab.bench.table import Table
 from lab.report.numbers import fixed, significant
@@ -93,7 +94,7 @@ def layers_table(result: dict[str, Any]) -> Table:
         ours, theirs = by_name[OURS], by_name["torch"]
         rate = case["flops_per_step"] / ours["step_seconds"]["median"] / 1e9 if ours["step_seconds"] else 0
         rows.append([
-            f"{case['label']}, batch {case['work']['batch_size']}",
+            f"{from_json(case['work']).label}, batch {case['work']['batch_size']}",
             spread(ours["step_seconds"], 1e3),
             spread(theirs["step_seconds"], 1e3),
             spread(theirs["ratio"]),

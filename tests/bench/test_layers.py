@@ -59,7 +59,7 @@ def test_layers_are_measured_drawn_and_told(tmp_path: Path, capsys: Any) -> None
     assert [case["work"]["layer"] for case in found["cases"]] == ["Dense", "Dense"]
     assert all(s["status"] == "ok" for case in found["cases"] for s in case["subjects"])
     page = (tmp_path / "index.md").read_text()
-    assert "Dense units=2000, 784" in page
+    assert "Dense 784, 2000 units" in page
     assert "FIGURE" not in page
     assert main(["layers", "--layers", "Danse"]) == 2
     assert "Dense" in capsys.readouterr().err
