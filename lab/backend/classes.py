@@ -44,12 +44,14 @@ class ClassOperations(ABC):
         drawn = (cumulative <= (uniforms * cumulative[:, -1])[:, None]).sum(axis=1)
         # rounding may carry a uniform just below 1 to the end: take the last class that has a share
         last = share.shape[1] - 1 - (share[:, ::-1] > 0).argmax(axis=1)
-        return xp.minimum(drawn, last)  # type: ignore[no-any-return]
+        found: Array = xp.minimum(drawn, last)
+        return found
 
     def other_evenly(self, k: int, target: Array, uniforms: Array) -> Array:
         """One of k classes but `target` (N,), equally likely: the m-th next for uniforms in [m - 1, m) / (k - 1)."""
         step = 1 + (uniforms * (k - 1)).astype(target.dtype)
-        return (target + self.xp.minimum(step, k - 1)) % k  # type: ignore[no-any-return]
+        other: Array = (target + self.xp.minimum(step, k - 1)) % k
+        return other
 
     # -- losses --------------------------------------------------------------------------------------------------
     def softmax(self, x: Array) -> Array:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from lab.backend import Array
+from lab.backend import Array, NumpyBackend
 from lab.bench.work import ENDLESS, Work
 from lab.data import Split, epoch_permutation
 from lab.data.batches import Batches
@@ -27,8 +27,8 @@ class SharedBackprop:
         self.work, self.rows, self.processes = work, work.split(), processes
         trainer = work.trainer()
         assert isinstance(trainer, BackpropTrainer)
-        self.trainer = trainer
-        pool: Any = trainer.ops.pool  # type: ignore[attr-defined]
+        assert isinstance(trainer.ops, NumpyBackend)
+        self.trainer, self._ops, pool = trainer, trainer.ops, trainer.ops.pool
         pool.source = SharedMemory()
         trainer.build(self.rows.x.shape[1:], int(self.rows.y.max()) + 1, scale=self.rows.scale)
         pool.source = None
@@ -51,7 +51,7 @@ class SharedBackprop:
         """In each process: its share of the threads."""
         threads = max(1, self.work.threads // self.processes)
         self.trainer.threads = threads
-        self.trainer.ops.threads = threads  # type: ignore[attr-defined]
+        self._ops.threads = threads
 
 
 def parts(trainer: BackpropTrainer, rows: Split, count: int) -> Iterator[Parts]:

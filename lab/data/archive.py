@@ -115,7 +115,7 @@ def _require_none(missing: set[str], path: Path) -> None:
 
 def _members(stream: Unpacked, limits: Mapping[str, int], path: Path) -> Iterator[tuple[str, bytes]]:
     missing = set(limits)
-    with tarfile.open(fileobj=stream, mode="r|") as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=stream, mode="r|") as archive:  # type: ignore[call-overload]  # a stream: it has read alone
         for member in archive:
             name = member.name.removeprefix("./")
             if name not in limits:

@@ -69,4 +69,5 @@ class Augment:
         if self.fill == "reflect":
             last = length - 1
             return last - abs(last - abs(places))
-        return ops.xp.clip(places, 0, length - 1)  # type: ignore[no-any-return]
+        clipped: Array = ops.xp.clip(places, 0, length - 1)
+        return clipped

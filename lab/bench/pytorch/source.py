@@ -14,7 +14,6 @@ from lab.data.batches import epoch_permutation
 from lab.networks import Network
 from lab.random import generator
 from lab.registry import part
-from lab.trainers import Trainer
 
 
 class Batch(NamedTuple):
@@ -39,7 +38,7 @@ class Source:
     def network(self) -> Network:
         """The lab's network with its initial weights; the caller takes them over and lets go of the rest."""
         work = self._work
-        trainer: type[Trainer] = part("trainer", work.family)  # type: ignore[assignment]
+        trainer: Any = part("trainer", work.family)
         made = work.description().make(self.in_shape, self.classes, trainer.defaults)
         labelled = work.family == "forward_forward"
         made.build(self.in_shape, self.classes, NumpyBackend(work.dtype), work.seed, labelled=labelled)

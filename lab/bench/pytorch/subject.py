@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,7 +16,7 @@ from lab.bench.work import Work
 _COUNTED = 2  # steps before memory is counted: the first ones make what later ones reuse
 
 
-class TorchSubject:
+class TorchSubject(ABC):
     """Trains by `step`; a subclass makes its tensors from `self.source` and writes the step."""
 
     def __init__(self, work: Work) -> None:
@@ -24,17 +25,17 @@ class TorchSubject:
         self.loss = self.torch.zeros(())
         self._batches = self.source.batches()
 
+    @abstractmethod
     def step(self, batch: Batch) -> None:
         """One update; adds the step's mean loss to `self.loss`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tensors(self) -> Iterable[Any]:
         """Every parameter."""
-        raise NotImplementedError
 
+    @abstractmethod
     def weights(self) -> dict[str, np.ndarray[Any, Any]]:
         """Parameters under the lab's names and in its shapes, to be compared."""
-        raise NotImplementedError
 
     def train(self, tick: Callable[[], None]) -> None:
         """Steps of an endless training."""
