@@ -48,8 +48,8 @@ def audit_table(findings: Sequence[Finding]) -> Table:
         more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
         rows.append((
             Cell(finding.title), Cell(MARKS[finding.verdict], strong=finding.verdict == "fail"),
-            Cell(", ".join(ids[:SHOWN]) + more or DASH), Cell(finding.sentence),
+            Cell(finding.sentence), Cell(", ".join(ids[:SHOWN]) + more or DASH),
         ))  # fmt: skip
     caption = "What a referee would ask of these runs, answered from their records alone; `lab audit` says the same."
-    columns = tuple(map(Column, ("rule", "verdict", "runs at fault", "finding")))
+    columns = tuple(map(Column, ("rule", "verdict", "finding", "runs at fault")))
     return Table("audit", "Audit", caption.replace("`", ""), columns, tuple(rows))

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 DASH = "\u2013"
+CHOSEN = ("trainer", "network", "data", "status")  # text columns by whose values a reader picks rows
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Column:
     def heading(self) -> str:
         """Label and unit in one: "test error, %"."""
         return f"{self.label}, {self.unit}" if self.unit else self.label
+
+    @property
+    def choose(self) -> bool:
+        """Whether the page offers this column's values to pick rows by."""
+        return not self.numeric and self.label in CHOSEN
 
 
 @dataclass(frozen=True)

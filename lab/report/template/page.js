@@ -22,3 +22,38 @@ for (const table of document.querySelectorAll("table")) {
     body.append(...[...body.rows].sort(compare));
   }));
 }
+
+// Choosers of rows: one for each kind of column marked data-choose that has two values or more, for all tables at once.
+const bar = document.querySelector("#choose");
+const marked = [...document.querySelectorAll("th[data-choose]")].map((head) => ({
+  name: head.dataset.choose, column: head.cellIndex, rows: [...head.closest("table").tBodies[0].rows],
+}));
+const values = new Map();
+for (const { name, column, rows } of marked) {
+  if (!values.has(name)) values.set(name, new Set());
+  for (const row of rows) values.get(name).add(row.cells[column].textContent);
+}
+const chosen = new Map();
+const said = document.createElement("output");
+const every = new Set(marked.flatMap(({ rows }) => rows));
+const choose = () => {
+  for (const row of every) row.hidden = false;
+  for (const { name, column, rows } of marked) {
+    if (chosen.get(name)) for (const row of rows) row.hidden ||= row.cells[column].textContent !== chosen.get(name);
+  }
+  const shown = [...every].filter((row) => !row.hidden).length;
+  said.textContent = shown === every.size ? "" : `${shown} of ${every.size} rows shown`;
+};
+for (const [name, found] of values) {
+  if (found.size < 2) continue;
+  const label = document.createElement("label");
+  const select = document.createElement("select");
+  select.append(new Option("all", ""), ...[...found].sort().map((value) => new Option(value, value)));
+  select.addEventListener("change", () => { chosen.set(name, select.value); choose(); });
+  label.append(name, select);
+  bar.append(label);
+}
+if (bar.children.length) {
+  bar.append(said);
+  bar.hidden = false;
+}
