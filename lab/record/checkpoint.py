@@ -113,6 +113,23 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dic
     return arrays, header
 
 
+def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The header alone, in little time, for those who look on: its digest is not checked, so nothing may rest on it.
+
+    Raises DataError where the file is missing or not a checkpoint.
+    """
+    source = Path(path)
+    try:
+        with storage.disk.open(source) as file:
+            size = os.fstat(file.fileno()).st_size
+            head = _read_head(file, size)
+        return _parse_head(head[8:], size - len(head))[1]
+    except OSError as error:
+        raise DataError(f"checkpoint {source} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise DataError(f"checkpoint {source} is damaged: {error}") from None
+
+
 def _plain(name: str, array: Array) -> Array:
     array = np.asarray(array)
     little = array.dtype.newbyteorder("<")

@@ -28,11 +28,12 @@ def make_report(
     expected: Sequence[Mapping[str, Any]] | None = None,
     sweep: str | None = None,
     title: str | None = None,
+    reload: float | None = None,
 ) -> Path:
     """Draws a report of the runs under `runs` into `out`; returns the path of index.html. See `render.make_report`."""
     from lab.report import render
 
-    return render.make_report(runs, out, run_ids=run_ids, expected=expected, sweep=sweep, title=title)
+    return render.make_report(runs, out, run_ids=run_ids, expected=expected, sweep=sweep, title=title, reload=reload)
 
 
 def load_records(

@@ -43,11 +43,13 @@ def make_report(
     expected: Sequence[Mapping[str, Any]] | None = None,
     sweep: str | None = None,
     title: str | None = None,
+    reload: float | None = None,
 ) -> Path:
     """Draws a report of the runs under `runs` into the folder `out` and returns the path of its index.html.
 
     `run_ids`, `expected` ({"run_id": ..., "config": ...}) or the name of a sweep limit it to those runs, and list the
-    ones that are missing. All is drawn before the first file of an earlier report is replaced; index.html comes last.
+    ones that are missing. `reload`: seconds after which an open page loads itself anew. All is drawn before the first
+    file of an earlier report is replaced; index.html comes last.
     Raises UsageError for a folder or sweep that is not there, StorageError when `out` cannot be written.
     """
     roots = [Path(runs)] if isinstance(runs, Path | str) else [Path(r) for r in runs]
@@ -65,7 +67,7 @@ def make_report(
         out.mkdir(parents=True, exist_ok=True)
         drafts = Path(tempfile.mkdtemp(prefix=".report-", dir=out))
         try:
-            _draw(drafts, out, roots, records, ids=ids, sweep=sweep, title=title)
+            _draw(drafts, out, roots, records, ids=ids, sweep=sweep, title=title, reload=reload)
             _publish(drafts, out)
         finally:
             shutil.rmtree(drafts, ignore_errors=True)
@@ -87,7 +89,7 @@ def _own_sweep(roots: list[Path], out: Path) -> str | None:
 
 def _draw(
     drafts: Path, out: Path, roots: list[Path], records: Records, *, ids: list[str] | None, sweep: str | None,
-    title: str | None,
+    title: str | None, reload: float | None,
 ) -> None:  # fmt: skip
     evidence = Evidence(records, planned_runs(roots), compare(records))
     findings = audit(evidence)
@@ -110,7 +112,7 @@ def _draw(
         records, comparisons, figures, tables, top, out, roots, limited=ids is not None, sweep=sweep, title=title
     )
     (drafts / "report.md").write_text(as_markdown(page, figures), encoding="utf-8")
-    (drafts / "index.html").write_text(as_html(page, figures), encoding="utf-8")
+    (drafts / "index.html").write_text(as_html({**page, "reload": reload}, figures), encoding="utf-8")
 
 
 def _publish(drafts: Path, out: Path) -> None:
