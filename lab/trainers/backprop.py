@@ -33,7 +33,8 @@ class BackpropTrainer(Trainer):
     recompute  0: every cache is kept; k: only what every k-th block reads is, and the rest is made again in the
                backward pass
     micro_batches  a batch is passed in so many parts, whose gradients are summed
-    The last three change what is in memory and not the update (up to rounding; batch statistics are each part's own).
+    The last three change what is in memory and not the update (but for rounding), so micro_batches are refused where
+    rows are normalised by the statistics of their batch.
     The rest as in Trainer. Default optimizer: Adam, rate 0.001, cool-down over the second half.
     """
 
@@ -96,6 +97,11 @@ class BackpropTrainer(Trainer):
         return self.loss.outputs(self.task, self.n_outputs)
 
     def _start(self) -> None:
+        if self.micro_batches > 1 and (found := sorted(self.network.statistics())):
+            raise UsageError(
+                f"micro_batches={self.micro_batches} would normalise each part of a batch by itself, since "
+                f"{found[0].rpartition('.')[0]} takes statistics over the batch; use micro_batches=1, or another norm"
+            )
         self._units: dict[str, dict[str, Array]] = {"head": self.network.head.params} | {
             block.name: block.params for block in self.network.blocks
         }

@@ -92,3 +92,16 @@ def test_wrong_options_are_one_sentence(options: Any, words: str) -> None:
     with pytest.raises(UsageError) as raised:
         BackpropTrainer(mlp(), **options)
     assert words in str(raised.value)
+
+
+@pytest.mark.parametrize("options", [{"recompute": 1}, {"update": "during"}])
+def test_batch_statistics_are_those_of_the_whole_batch(options: Any) -> None:
+    lean, plain = (trained(SGD(0.1), "batch", **each).state() for each in (options, {}))
+    assert any(name.startswith("statistics/") for name in plain)
+    for name, value in plain.items():
+        assert np.array_equal(lean[name], value), name
+
+
+def test_parts_of_a_batch_have_no_statistics_of_their_own() -> None:
+    with pytest.raises(UsageError, match=r"micro_batches=2 .* since block1\.\S+ takes statistics over the batch"):
+        trained(SGD(0.1), "batch", micro_batches=2)
