@@ -14,6 +14,7 @@ from lab import __version__
 
 # The parts of the lab that decide numbers; what only writes, shows or starts things is not among them.
 _DECIDING = ("backend", "data", "layers", "networks", "objectives", "trainers", "optimizers.py", "random.py", "run.py")
+_SOURCES = ("*.py", "*.cu", "*.cuh")
 _HELD = ("cpu", "threads", "device", "kernels")
 _VARIABLES = ("OPENBLAS_CORETYPE", "MKL_CBWR", "CUPY_TF32")  # choose among ways to compute
 _PACKAGES = ("numpy", "scipy", "numba", "cupy-cuda12x", "cupy-cuda13x")
@@ -21,12 +22,13 @@ _PACKAGES = ("numpy", "scipy", "numba", "cupy-cuda12x", "cupy-cuda13x")
 
 @functools.cache
 def code_version() -> str:
-    """The version with a digest of the sources that decide numbers: "0.1.0+5f0c2a91"."""
+    """The version with a digest of the sources that decide numbers, the GPU's among them: "0.1.0+5f0c2a91"."""
     home = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
     for part in _DECIDING:
         path = home / part
-        for file in [path] if path.suffix else sorted(path.rglob("*.py")):
+        files = [path] if path.suffix else sorted(f for kind in _SOURCES for f in path.rglob(kind))
+        for file in files:
             digest.update(f"{file.relative_to(home).as_posix()}\n".encode() + file.read_bytes() + b"\0")
     return f"{__version__}+{digest.hexdigest()[:8]}"
 
