@@ -243,6 +243,7 @@ def _measured(
         "process_peak_bytes": peak,
         "process_peak_missing": peak_missing,
         **energy,
+        "graphs": trainer.graphs(),
         "resumed": resumed,
         "others_cores": others.cores(),
         "notes": notes,

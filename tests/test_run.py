@@ -59,6 +59,7 @@ def test_a_target_changes_the_record_and_not_the_run(rows: Path, tmp_path: Path)
     found = aimed.measured["to_target"]
     assert (found["target"], found["epochs"]) == (0.01, 1)
     assert found["seconds"] == aimed.measured["epochs"][0]["train_seconds"]
+    assert aimed.measured["graphs"] is None  # a CPU has none
     with pytest.raises(UsageError, match="write 97 % as"):
         parse(values(tmp_path, target=97.0))
 

@@ -68,10 +68,13 @@ class Backend(ClassOperations, CellOperations, NormOperations, PoolOperations):
         """A 0-d array as other operations take it: as it is, or as a number where the host has that anyway."""
         return x
 
-    repeats = False  # whether `repeated` does better than calling the work each time
+    repeats: bool | None = None  # whether `repeated` does better than calling the work each time; None: it never can
 
-    def repeated(self, work: Callable[[], None]) -> Callable[[], None]:
-        """What does `work` each time it is called. See lab.backend.graphs for what that asks of the work on a GPU."""
+    def repeated(self, work: Callable[[], None], tell: Callable[[str], None]) -> Callable[[], None]:
+        """What does `work` each time it is called. See lab.backend.graphs for what that asks of the work on a GPU.
+
+        `tell` is told once how it is done: "" where the device repeats it by itself, else the reason why not.
+        """
         return work
 
     def renewed(self, old: Array | None, x: Array) -> Array:

@@ -91,14 +91,8 @@ class CupyBackend(FusedOperations):
         if self.fused:
             _kernel(self.dtype.name, "relu").compile()
 
-    def repeated(self, work: Callable[[], None]) -> Callable[[], None]:
-        return Repeated(work, self._stream, self._tell)
-
-    def _tell(self, reason: str) -> None:
-        """Add to `kernels` how steps run."""
-        how = f"steps one by one ({reason})" if reason else "graphs"
-        if how not in self.kernels:
-            self.kernels += f"+{how}"
+    def repeated(self, work: Callable[[], None], tell: Callable[[str], None]) -> Callable[[], None]:
+        return Repeated(work, self._stream, tell)
 
     def trim(self) -> None:
         self.xp.get_default_memory_pool().free_all_blocks()

@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+_LONGEST = 200  # letters of a reason
+
 
 class Repeated:
     """Runs `work` as it is the first time, records it the second, and repeats the record from then on.
 
     The first run compiles and allocates what the record needs. Where the work cannot be recorded (it reads a value on
-    the host, or calls a library that refuses), it goes on to be run as it is; `tell(reason)` is told, "" where it can.
+    the host, or calls a library that refuses), it goes on to be run as it is; `tell(reason)` is told, a line, "" where
+    it can.
     Nothing is computed while recording, so a failed attempt leaves no trace.
 
     stream  the one that all work of the backend goes to, which must not be the default stream
@@ -49,12 +52,18 @@ class Repeated:
             with self._within(self._pool.malloc):
                 self._work()
         except Exception as error:  # of any library on the way; what is wrong with the work itself shows when it runs
-            reason = f"{type(error).__name__}: {error}"
+            reason = _line(error)
         finally:
             try:
                 graph = self._stream.end_capture()
             except Exception as error:  # what was recorded cannot be repeated
-                reason = reason or f"{type(error).__name__}: {error}"
+                reason = reason or _line(error)
         self._refused = bool(reason)
         self._graph = None if reason else graph
         self._tell(reason)
+
+
+def _line(error: Exception) -> str:
+    """What an error is and says first, short enough for a record."""
+    said = f"{type(error).__name__}: {error}".strip()
+    return said.splitlines()[0][:_LONGEST]

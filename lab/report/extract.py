@@ -23,7 +23,7 @@ ENVIRONMENT = ["device", "cpu", "cores", "threads", "kernels", "blas", "numpy", 
 COLUMNS = {
     "runs": [*KEYS, "folder", "status", "reason", "family", "variant", "task", "n_epochs", "peak_at", "code_version",
              "dataset", "digest", "body", "selected_on", "right", "started", "finished", "energy_missing", "resumed",
-             "load", *ENVIRONMENT, *(k for k, m in METRICS.items() if m.path)],
+             "one_by_one", "load", *ENVIRONMENT, *(k for k, m in METRICS.items() if m.path)],
     "epochs": [*KEYS, "epoch", "step", "train_loss", "learning_rate", "valid_accuracy", "valid_error", "valid_loss",
                "valid_rmse",               "epoch_seconds", "samples_per_second", "elapsed"],
     "blocks": [*KEYS, "split", "position", "block", "block_accuracy"],
@@ -52,6 +52,7 @@ def run_row(name: str, folder: Path, record: dict[str, Any], notes: list[tuple[s
         "started": visible(words(walk(record, "measured", "started")), 40),
         "finished": visible(words(walk(record, "measured", "finished")), 40),
         "energy_missing": visible(words(walk(record, "measured", "energy_missing"))),
+        "one_by_one": visible(words(walk(record, "measured", "graphs", "reason"))),
     }  # fmt: skip
     row["dataset"], row["body"] = row["data"], _body(record)
     row["selected_on"] = visible(words(walk(record, "selection", "on")), 40)

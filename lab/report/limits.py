@@ -114,6 +114,13 @@ def _measured(records: Records) -> list[str]:
     if runs["energy_joules"].isna().all():
         why = sorted(set(runs["energy_missing"]) - {""})
         sentences.append(f"Energy was not measured{f' ({why[0]})' if why else ''}.")
+    alone = runs[runs["one_by_one"] != ""]
+    if len(alone):
+        reasons = listed(sorted(set(alone["one_by_one"]))[:NAMED])
+        sentences.append(
+            f"{counted(len(alone), 'run')} of {len(runs)} had a GPU that made steps one by one, which is slower than "
+            f"repeating them by itself ({reasons})."
+        )
     for key in ("samples_per_second", "train_seconds", "memory_activations", "memory_peak"):
         lacking = runs[runs[key].isna() & ~(runs["resumed"].astype(bool) & (key in SPEEDS))]
         if len(lacking):

@@ -4,8 +4,9 @@ runs      run_id, folder, status, reason, trainer, series, network, data (names 
           variant, counted (enters the means), task, dataset (the data set's name alone), digest, body (shapes and
           parameters of the network's blocks), selected_on (by which rows settings were chosen; of imported runs),
           right (which test rows were answered rightly, see `lab.record.answers`),
-          code_version, started, finished, n_epochs, peak_at, energy_missing, resumed, load (the machine's load
-          average), `extract.ENVIRONMENT`, and every metric of `metrics.METRICS` that has a path into the record
+          code_version, started, finished, n_epochs, peak_at, energy_missing, resumed, one_by_one (why a GPU did not
+          repeat steps by itself), load (the machine's load average), `extract.ENVIRONMENT`, and every metric of
+          `metrics.METRICS` that has a path into the record
 epochs    run keys; epoch, step, train_loss, learning_rate, valid_accuracy, valid_error, valid_loss, valid_rmse,
           epoch_seconds, samples_per_second, elapsed (training seconds up to the epoch's end, evaluation not included)
 blocks    run keys; split (test | valid), position (from 1), block, block_accuracy

@@ -18,6 +18,7 @@ from lab.registry import register
 from lab.trainers.backward import Deliver, backward, forward
 from lab.trainers.base import Trainer
 from lab.trainers.evaluation import bits_per_character, nats
+from lab.trainers.program import of_others
 
 
 @register("trainer", "backprop")
@@ -130,8 +131,8 @@ class BackpropTrainer(Trainer):
         settle(self.network.statistics(), statistics)
         return {"loss": loss}
 
-    def _repeatable(self) -> bool:
-        return self._ours(BackpropTrainer, self.loss)
+    def _unrepeatable(self) -> str:
+        return of_others(self, BackpropTrainer, self.loss)
 
     def adjust(self, grads: Grads) -> None:
         """Change a block's (or the head's) gradients in place before they are applied: for a subclass to fill in."""

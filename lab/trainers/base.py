@@ -29,7 +29,7 @@ from lab.registry import part
 from lab.schema import convert
 from lab.trainers import state as states
 from lab.trainers.history import EpochRecord, Progress
-from lab.trainers.program import StepProgram
+from lab.trainers.program import StepProgram, why_one_by_one
 from lab.trainers.stopping import BEST, EarlyStop
 
 EVALUATION_ROWS = 1000  # rows at a time outside training: enough for full GEMM speed, small beside the training set
@@ -54,6 +54,7 @@ class Trainer:
     network: Network
     optimizer: Optimizer
     _program: StepProgram | None = None
+    _held_up = ""  # why steps are made one by one
     _made_with: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
@@ -189,8 +190,8 @@ class Trainer:
         ops.warm_up()  # before any clock starts
         x, y = ops.resident(train.x), ops.resident(train.y)
         order: Array | None = None
-        plain = train.augment is None and not train.alphabet
-        self._program = StepProgram(self) if ops.repeats and plain and self._repeatable() else None
+        self._held_up = why_one_by_one(self, train)
+        self._program = StepProgram(self) if ops.repeats and not self._held_up else None
         while progress.epoch < epochs:
             epoch = progress.epoch + 1
             order = ops.renewed(order, epoch_permutation(len(train), self.seed, epoch))
@@ -247,19 +248,22 @@ class Trainer:
         self.ops.synchronize()
         self.progress.seconds += perf_counter() - began
 
-    def _repeatable(self) -> bool:
-        """Whether `_step` takes its number and rate from the device, asks the host for nothing that changes between
-        steps, and changes its state in place: then a GPU can repeat a step by itself (lab.trainers.program).
+    def _unrepeatable(self) -> str:
+        """Why a GPU cannot repeat `_step` by itself (lab.trainers.program), or "": it can where a step takes its number
+        and rate from the device, asks the host for nothing that changes between steps, and changes its state in place.
 
         What others add may do otherwise, and is not asked: a trainer of their own has to say so itself.
         """
-        return False
+        return f"{type(self).__name__} does not say that its steps need nothing of the host"
 
-    def _ours(self, family: type[Trainer], *parts: object) -> bool:
-        """Whether the trainer is a `family` and not a kind of one, and network, optimizer and `parts` are the lab's."""
-        asked = (self._description, self.optimizer, *(part for part in parts if part is not None))
-        lab_only = all(type(each).__module__.startswith("lab.") for each in asked)
-        return type(self) is family and lab_only and not isinstance(self._description, Network)
+    def graphs(self) -> dict[str, Any] | None:
+        """How a GPU made the last steps: {"used": whether as CUDA graphs, "reason": why not all of them, or None}.
+
+        None where there are no graphs: on a CPU, and before training.
+        """
+        if self._program is not None:
+            return self._program.told()
+        return {"used": False, "reason": self._held_up} if self._held_up else None
 
     def _follow(self, rate: Array) -> None:
         """Take learning rates that are not `_step`'s argument from `rate`, on the device, from now on."""

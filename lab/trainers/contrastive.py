@@ -112,6 +112,9 @@ class ContrastiveTrainer(LocalTrainer):
         del images, rows
         return {"head/loss": loss, **self.update_blocks(shown, ctx)}
 
+    def _unrepeatable(self) -> str:
+        return "the host draws for each step by how many places images are shifted"
+
     def _beside(self, x: Array, other: Array, out: Array | None = None) -> Array:
         """Rows [x, other]."""
         out = self.ops.empty((len(x), *self.network.in_shape)) if out is None else out

@@ -16,6 +16,7 @@ from lab.random import generator
 from lab.registry import register
 from lab.trainers.backprop import BackpropTrainer
 from lab.trainers.backward import Deliver
+from lab.trainers.program import of_others
 
 
 @register("trainer", "feedback_alignment")
@@ -85,6 +86,9 @@ class FeedbackAlignmentTrainer(BackpropTrainer):
             size = prod(block.shape)
             draw = generator(self.seed, "feedback", i).standard_normal((k, size)) * (self.feedback_scale / size**0.5)
             self.feedback[block.name] = self.ops.asarray(draw, kind="weights")
+
+    def _unrepeatable(self) -> str:
+        return of_others(self, FeedbackAlignmentTrainer, self.loss)
 
     def options(self) -> dict[str, str]:
         # `caches` changes what is in memory and not the update

@@ -22,6 +22,7 @@ from lab.trainers.beliefs import Beliefs
 from lab.trainers.head import SoftmaxHead
 from lab.trainers.local import Figures, LocalTrainer
 from lab.trainers.negatives import Negatives
+from lab.trainers.program import of_others
 from lab.trainers.readout import Readout
 
 
@@ -158,9 +159,12 @@ class ForwardForwardTrainer(LocalTrainer):
         del images, probabilities, base
         return figures | self.update_blocks(shown, ctx)
 
-    def _repeatable(self) -> bool:
-        plain = self.schedule == "simultaneous" and not self.belief_delay
-        return plain and self._ours(ForwardForwardTrainer, self.objective)
+    def _unrepeatable(self) -> str:
+        if self.belief_delay:
+            return "belief_delay has the host choose which beliefs each step is given"
+        if self.schedule == "greedy":
+            return super()._unrepeatable()
+        return of_others(self, ForwardForwardTrainer, self.objective)
 
     def _look_at(self, batch: int, step: int, rate: float | Array) -> None:
         """The head sees a batch, at step `step`, before the blocks learn from it."""

@@ -137,6 +137,11 @@ class LocalTrainer(Trainer):
     def _follow(self, rate: Array) -> None:
         self._gain = rate
 
+    def _unrepeatable(self) -> str:
+        if self.schedule == "greedy":
+            return "schedule=greedy trains other blocks in other epochs"
+        return super()._unrepeatable()
+
     def update_blocks(self, shown: list[tuple[Array, Rows]], ctx: Ctx) -> Figures:
         """One local update of every active block from rows, one pass for each in `shown`, which is emptied.
 

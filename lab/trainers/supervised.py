@@ -11,6 +11,7 @@ from lab.objectives import ClassObjective, CrossEntropy, MonoForward, Rows
 from lab.optimizers import Adam, Optimizer
 from lab.registry import register
 from lab.trainers.local import Figures, LocalTrainer
+from lab.trainers.program import of_others
 from lab.trainers.readout import EvidenceReadout
 
 
@@ -72,8 +73,10 @@ class LocalSupervisedTrainer(LocalTrainer):
         del images
         return self.update_blocks(shown, ctx)
 
-    def _repeatable(self) -> bool:
-        return self._ours(LocalSupervisedTrainer, self.objective) and self.schedule == "simultaneous"
+    def _unrepeatable(self) -> str:
+        if self.schedule == "greedy":
+            return super()._unrepeatable()
+        return of_others(self, LocalSupervisedTrainer, self.objective)
 
     # -- answering -----------------------------------------------------------------------------------------------
     def block_scores(self, images: Array) -> dict[str, Array]:

@@ -253,8 +253,8 @@ class FusedDevice(FusedOperations, Device):
 class Repeated:
     """As lab.backend.graphs.Repeated: the work is run as it is, then run and noted, then repeated from the notes."""
 
-    def __init__(self, work: Callable[[], None], ops: Any) -> None:
-        self._work, self._ops, self._ran = work, ops, 0
+    def __init__(self, work: Callable[[], None], ops: Any, tell: Callable[[str], None]) -> None:
+        self._work, self._ops, self._tell, self._ran = work, ops, tell, 0
         self._pool = Pool()
         self._pool.usage = ops.usage
         self._tape: list[Callable[[], Any]] = []
@@ -268,6 +268,7 @@ class Repeated:
         theirs, self._ops.pool = self._ops.pool, self._pool
         if self._ran == 2:
             tapes.append(self._tape)
+            self._tell("")
         self._work()
         tapes.clear()
         self._ops.pool = theirs
@@ -283,6 +284,6 @@ class RepeatingDevice(FusedDevice):
         super().__init__(dtype)
         self.made: list[Repeated] = []
 
-    def repeated(self, work: Callable[[], None]) -> Callable[[], None]:
-        self.made.append(Repeated(work, self))
+    def repeated(self, work: Callable[[], None], tell: Callable[[str], None]) -> Callable[[], None]:
+        self.made.append(Repeated(work, self, tell))
         return self.made[-1]

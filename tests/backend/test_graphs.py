@@ -68,7 +68,7 @@ def test_work_that_cannot_be_recorded_goes_on_as_it_is(where: str) -> None:
     def work() -> None:
         recording = stream.seen.count("begin") > stream.seen.count("end")
         if where == "work" and recording:
-            raise NotImplementedError("refused")
+            raise NotImplementedError("refused\nat length " + "x" * 999)
         stream.seen.append("work")
 
     repeated = Repeated(work, stream, told.append)

@@ -45,6 +45,17 @@ def test_numbers_arrive_unchanged(tmp_path: Path) -> None:
     assert (run["seed"], run["data"], run["network"]) == ("2", "MNIST", "mlp 3x500")
 
 
+def test_why_a_gpu_made_steps_one_by_one_is_told(tmp_path: Path) -> None:
+    for seed, graphs in enumerate((None, {"used": True, "reason": None}, {"used": False, "reason": "schedule=greedy"})):
+        record = make_record(seed=seed)
+        record["measured"]["graphs"] = graphs
+        write(tmp_path, record)
+    found = load_records(tmp_path)
+    assert sorted(found.runs["one_by_one"]) == ["", "", "schedule=greedy"]
+    (told,) = [sentence for sentence in limits(found, compare(found)) if "one by one" in sentence]
+    assert told.startswith("1 run of 3 had a GPU") and told.endswith("(schedule=greedy).")
+
+
 def test_elapsed_is_the_sum_of_training_seconds(tmp_path: Path) -> None:
     record = make_record()
     write(tmp_path, record)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
 
 import lab
+from lab.data.augment import Augment
 from tests.backend import device
 from tests.backend.device import DeviceArray, HostArrayLeak
 
@@ -33,7 +35,8 @@ TRAINERS = {
     "forward_forward on images": lambda **o: lab.ForwardForwardTrainer(lab.cnn(channels=(2, 3)), **o),
 }
 
-ONE_BY_ONE = ("contrastive", "feedback alignment", "late beliefs")  # whose steps ask the host for something
+# whose steps ask the host for something
+ONE_BY_ONE = {"contrastive": "the host draws for each step", "late beliefs": "belief_delay has the host choose"}
 
 
 def rows(n: int = 23) -> Any:
@@ -65,11 +68,62 @@ def test_a_training_on_a_device_waits_for_nothing_and_equals_one_on_the_cpu(name
     assert waits == [0, 0, 0]
     if backend == "repeating_device":  # one record for whole batches and one for the short last one
         assert [made._ran for made in trainer.ops.made] == ([] if name in ONE_BY_ONE else [12, 3])
+        graphs = trainer.graphs()
+        assert graphs["used"] is (name not in ONE_BY_ONE)
+        assert graphs["reason"] is None if graphs["used"] else graphs["reason"].startswith(ONE_BY_ONE[name])
+    else:
+        assert trainer.graphs() is None
     expected, _ = trained(name, "numpy")
     for key, array in expected.state().items():
         np.testing.assert_allclose(trainer.state()[key], array, rtol=1e-8, atol=1e-10, err_msg=key)
     x = rows().x
     np.testing.assert_allclose(trainer.predict_proba(x), expected.predict_proba(x), atol=1e-8)
+
+
+class OwnBackprop(lab.BackpropTrainer):
+    family = "own"
+
+
+class OwnSGD(lab.SGD):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("made", "options", "reason"),
+    [
+        (lambda **o: OwnBackprop(lab.mlp(depth=1, width=4), **o), {}, "not known to need nothing of the host: OwnB"),
+        (lambda **o: lab.BackpropTrainer(lab.mlp(depth=1, width=4), optimizer=OwnSGD(0.1), **o), {}, "OwnSGD"),
+        (
+            lambda **o: lab.ForwardForwardTrainer(lab.mlp(depth=2, width=4), schedule="greedy", **o),
+            {},
+            "schedule=greedy",
+        ),
+        (lambda **o: lab.BackpropTrainer(lab.mlp(depth=1, width=4), **o), {"augment": Augment()}, "augment"),
+    ],
+)
+def test_why_a_gpu_makes_steps_one_by_one_is_told(made: Any, options: Any, reason: str) -> None:
+    trainer = made(backend="repeating_device", batch_size=5, dtype="float64")
+    split = dataclasses.replace(rows(), **options)
+    list(trainer.fit(split, epochs=2))
+    assert trainer.ops.made == []
+    assert trainer.graphs()["used"] is False and reason in trainer.graphs()["reason"]
+
+
+def test_a_step_that_cannot_be_recorded_is_told_beside_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refuses(device.RepeatingDevice):
+        """Records whole batches alone."""
+
+        def repeated(self, work: Any, tell: Any) -> Any:
+            if not self.made:
+                return super().repeated(work, tell)
+            tell("RuntimeError: refused")
+            return work
+
+    trainer = TRAINERS["backprop"](backend="repeating_device", batch_size=5)
+    trainer.ops = Refuses()
+    assert trainer.graphs() is None
+    list(trainer.fit(rows(), epochs=3))
+    assert trainer.graphs() == {"used": True, "reason": "RuntimeError: refused"}
 
 
 def test_the_device_notices_what_it_is_for() -> None:
