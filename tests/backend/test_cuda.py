@@ -9,6 +9,7 @@ import pytest
 
 from lab.backend import Backend, CupyBackend, NumpyBackend, ScaledRows, cuda
 from lab.errors import UsageError
+from tests.backend.nvrtc import compiled
 from tests.backend.on_host import HostKernels, kernels
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-13}
@@ -17,22 +18,10 @@ TOLERANCE = {"float32": 2e-5, "float64": 1e-13}
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("architecture", [80, 90])
 def test_the_kernels_compile_for_a_gpu(architecture: int, dtype: str) -> None:
-    pytest.importorskip("cupy", reason="compiling for a GPU needs the package cupy")
-    from cupy.cuda import nvrtc
-
-    try:
-        nvrtc.getVersion()
-    except (RuntimeError, OSError, ImportError) as error:
-        pytest.skip(f"compiling for a GPU needs NVIDIA's NVRTC: {error}")
-    program = nvrtc.createProgram(cuda.source(), "kernels.cu", [], [])
-    try:
-        nvrtc.compileProgram(
-            program, ("--std=c++17", f"--gpu-architecture=compute_{architecture}", *cuda.options(dtype))
-        )
-    except nvrtc.NVRTCError:
-        pytest.fail(nvrtc.getProgramLog(program))
-    code = nvrtc.getPTX(program).decode()
-    assert kernels().keys() == {line.split()[2].rstrip("(") for line in code.splitlines() if ".visible .entry" in line}
+    flags = ("--std=c++17", f"--gpu-architecture=compute_{architecture}", *cuda.options(dtype))
+    code = compiled(cuda.source(), flags)
+    entries = {line.split()[2].rstrip("(") for line in code.splitlines() if ".visible .entry" in line}
+    assert entries == kernels().keys()
 
 
 class Case:
