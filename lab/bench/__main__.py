@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lab.errors import LabError, UsageError
+from lab.record.storage import make_folder
 
 COMMANDS = ("speed", "layers", "inference", "scaling", "parallel", "memory", "report")
 _USUAL = "4x2000,3x1000"
@@ -20,6 +22,7 @@ _OUT = {
     "parallel": Path("reports/speed"),
     "memory": Path("reports/memory"),
 }
+_TRIED = Path("build/bench")  # of --quick, whose figures must not take the place of measured ones
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -46,12 +49,28 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
-def _parser(word: str, what: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"python -m lab.bench {word}", description=what)
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in a sentence, as the lab does everywhere, without the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message.removeprefix('argument ')}; `{self.prog} --help` lists what there is")
+
+
+def _parser(word: str, what: str) -> _Parser:
+    parser = _Parser(prog=f"python -m lab.bench {word}", description=what)
     if word != "report":
-        parser.add_argument("--out", type=Path, default=_OUT[word], help=f"folder to write to ({_OUT[word]})")
+        parser.add_argument("--out", type=Path, help=f"folder to write to ({_OUT[word]}, or {_TRIED} with --quick)")
         parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it works, not how fast it is")
     return parser
+
+
+def _asked(word: str, parser: _Parser, arguments: list[str]) -> argparse.Namespace:
+    """The options, `out` being a folder that can be written to: that is seen before anything is measured."""
+    asked = parser.parse_args(arguments)
+    asked.out = asked.out or (_TRIED if asked.quick else _OUT[word])
+    if not os.access(make_folder(asked.out), os.W_OK):
+        raise UsageError(f"{asked.out} cannot be written to; choose another folder by --out")
+    return asked
 
 
 def _speed(arguments: list[str]) -> int:
@@ -64,15 +83,15 @@ def _speed(arguments: list[str]) -> int:
     parser.add_argument("--sizes", type=_sizes, default=_sizes(_USUAL), help=f"depth x width, ... ({_USUAL})")
     parser.add_argument("--families", type=_names, default=FAMILIES, help=f"of {', '.join(FAMILIES)} (all)")
     parser.add_argument("--subjects", type=_names, default=(), help="only these sides, such as lab,torch-fused (all)")
-    parser.add_argument("--threads", type=int, default=usable_cores(), help="threads of each side (all cores)")
-    parser.add_argument("--batch", type=int, default=100, help="images a step (100)")
-    parser.add_argument("--steps", type=int, default=20, help="measured steps of a turn (20)")
-    parser.add_argument("--warm-up", type=int, default=3, help="steps before them (3)")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each side in a set of processes (5)")
-    parser.add_argument("--repeats", type=int, default=3, help="sets of fresh processes (3)")
+    parser.add_argument("--threads", type=_positive, default=usable_cores(), help="threads of each side (all cores)")
+    parser.add_argument("--batch", type=_positive, default=100, help="images a step (100)")
+    parser.add_argument("--steps", type=_positive, default=20, help="measured steps of a turn (20)")
+    parser.add_argument("--warm-up", type=_count, default=3, help="steps before them (3)")
+    parser.add_argument("--rounds", type=_positive, default=5, help="turns of each side in a set of processes (5)")
+    parser.add_argument("--repeats", type=_positive, default=3, help="sets of fresh processes (3)")
     parser.add_argument("--data", default="mnist", help="data set (mnist)")
-    parser.add_argument("--rows", type=int, help="training rows (all)")
-    asked = parser.parse_args(arguments)
+    parser.add_argument("--rows", type=_positive, help="training rows (all)")
+    asked = _asked("speed", parser, arguments)
     sizes, plan = asked.sizes, Plan(asked.steps, asked.warm_up, asked.rounds, asked.repeats, asked.subjects)
     if asked.quick:
         sizes, plan = [(2, 64)], Plan(3, 1, 2, 1, asked.subjects or _TINY)
@@ -82,10 +101,9 @@ def _speed(arguments: list[str]) -> int:
         for family in asked.families
         for depth, width in sizes
     ]  # fmt: skip
-    if min(plan.steps, plan.rounds, plan.repeats) < 1 or plan.warm_up < 0:
-        raise UsageError("steps, rounds and repeats must be at least 1, and warm-up 0 or more")
     for work in works:
         subjects(work, plan.only)  # a wrong name ends here, before anything is measured
+    works[0].split()  # and so do data that are not there, or no whole batch of them
     result = compare(works, plan, _tell)
     print("\n".join(machine_lines(result)))
     for case in result["cases"]:
@@ -105,11 +123,11 @@ def _layers(arguments: list[str]) -> int:
 
     parser = _parser("layers", "Forward and backward of single layers side by side with PyTorch.")
     parser.add_argument("--layers", type=_names, default=LAYERS, help=f"of {', '.join(LAYERS)} (all)")
-    parser.add_argument("--threads", type=int, default=usable_cores(), help="threads of each side (all cores)")
-    parser.add_argument("--steps", type=int, default=20, help="measured passes of a turn (20)")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each side in a set of processes (5)")
-    parser.add_argument("--repeats", type=int, default=1, help="sets of fresh processes (1)")
-    asked = parser.parse_args(arguments)
+    parser.add_argument("--threads", type=_positive, default=usable_cores(), help="threads of each side (all cores)")
+    parser.add_argument("--steps", type=_positive, default=20, help="measured passes of a turn (20)")
+    parser.add_argument("--rounds", type=_positive, default=5, help="turns of each side in a set of processes (5)")
+    parser.add_argument("--repeats", type=_positive, default=1, help="sets of fresh processes (1)")
+    asked = _asked("layers", parser, arguments)
     for name in asked.layers:
         if name not in LAYERS:
             raise UsageError(unknown("layer", name, LAYERS))
@@ -130,15 +148,13 @@ def _inference(arguments: list[str]) -> int:
     usual = Plan()
     parser = _parser("inference", "Rows a second of each readout, apart from training.")
     parser.add_argument("--size", type=_sizes, default=[(usual.depth, usual.width)], help="depth x width (3x1000)")
-    parser.add_argument("--rows", type=int, default=usual.rows, help="rows answered in one go (2000)")
-    parser.add_argument("--rounds", type=int, default=usual.rounds, help="measured turns of each readout (7)")
-    parser.add_argument("--epochs", type=int, default=usual.epochs, help="epochs of training before (1)")
+    parser.add_argument("--rows", type=_positive, default=usual.rows, help="rows answered in one go (2000)")
+    parser.add_argument("--rounds", type=_positive, default=usual.rounds, help="measured turns of each readout (7)")
+    parser.add_argument("--epochs", type=_positive, default=usual.epochs, help="epochs of training before (1)")
     parser.add_argument("--shortlists", type=_numbers, default=usual.shortlists, help="labels of a list, ... (2,3)")
-    parser.add_argument("--threads", type=int, default=usable_cores(), help="threads (all cores)")
+    parser.add_argument("--threads", type=_positive, default=usable_cores(), help="threads (all cores)")
     parser.add_argument("--data", default=usual.data, help="data set with validation rows (mnist)")
-    asked = parser.parse_args(arguments)
-    if min(asked.rows, asked.rounds, asked.epochs, asked.threads) < 1:
-        raise UsageError("rows, rounds, epochs and threads must be at least 1")
+    asked = _asked("inference", parser, arguments)
     (depth, width), *_ = asked.size
     plan = Plan(depth, width, asked.rows, asked.rounds, 1, asked.epochs, asked.shortlists, asked.threads, asked.data)
     if asked.quick:
@@ -155,14 +171,14 @@ def _scaling(arguments: list[str]) -> int:
 
     usual = Plan()
     parser = _parser("scaling", "Time against samples, depth and parameters.")
-    parser.add_argument("--threads", type=int, default=usable_cores(), help="threads (all cores)")
+    parser.add_argument("--threads", type=_positive, default=usable_cores(), help="threads (all cores)")
     parser.add_argument("--depths", type=_numbers, default=usual.depths, help="hidden layers, ... (2,4,6,8,12)")
     parser.add_argument("--widths", type=_numbers, default=usual.widths, help="units, ... (500,1000,1500,2000,3000)")
     parser.add_argument("--samples", type=_numbers, default=usual.samples, help="rows of an epoch, ... (2000 to 16000)")
     parser.add_argument("--base", type=_sizes, default=[(usual.depth, usual.width)], help="network else (4x1000)")
-    parser.add_argument("--steps", type=int, default=usual.steps, help="measured steps of a point (20)")
-    parser.add_argument("--repeats", type=int, default=usual.repeats, help="processes for each point (3)")
-    asked = parser.parse_args(arguments)
+    parser.add_argument("--steps", type=_positive, default=usual.steps, help="measured steps of a point (20)")
+    parser.add_argument("--repeats", type=_positive, default=usual.repeats, help="processes for each point (3)")
+    asked = _asked("scaling", parser, arguments)
     (depth, width), *_ = asked.base
     plan = Plan(depth, width, asked.depths, asked.widths, asked.samples, threads=asked.threads, steps=asked.steps,
                 repeats=asked.repeats)  # fmt: skip
@@ -182,13 +198,13 @@ def _parallel(arguments: list[str]) -> int:
     plan = Plan()
     parser = _parser("parallel", "One process and several: layer-parallel forward-forward, parallel backpropagation.")
     parser.add_argument("--sizes", type=_sizes, default=_sizes(_USUAL), help=f"depth x width, ... ({_USUAL})")
-    parser.add_argument("--threads", type=int, default=usable_cores(), help="threads of each way in all (all cores)")
-    parser.add_argument("--batch", type=int, default=100, help="images a step (100)")
-    parser.add_argument("--steps", type=int, default=plan.steps, help="measured steps of a turn (8)")
-    parser.add_argument("--rounds", type=int, default=plan.rounds, help="turns of each way (3)")
-    asked = parser.parse_args(arguments)
-    if min(asked.threads, asked.steps, asked.rounds) < 1:
-        raise UsageError("threads, steps and rounds must be at least 1")
+    parser.add_argument(
+        "--threads", type=_positive, default=usable_cores(), help="threads of each way in all (all cores)"
+    )
+    parser.add_argument("--batch", type=_positive, default=100, help="images a step (100)")
+    parser.add_argument("--steps", type=_positive, default=plan.steps, help="measured steps of a turn (8)")
+    parser.add_argument("--rounds", type=_positive, default=plan.rounds, help="turns of each way (3)")
+    asked = _asked("parallel", parser, arguments)
     works = usual(asked.sizes, asked.batch, asked.threads)
     plan = Plan(asked.steps, plan.warm_up, asked.rounds)
     if asked.quick:
@@ -210,7 +226,7 @@ def _memory(arguments: list[str]) -> int:
     parser.add_argument("--depths", type=_numbers, default=usual.depth, help="hidden layers, ... (3,6,12,24)")
     parser.add_argument("--widths", type=_numbers, default=usual.width, help="units, ... (250,500,1000)")
     parser.add_argument("--batches", type=_numbers, default=usual.batch, help="images a step, ... (50,100,200)")
-    asked = parser.parse_args(arguments)
+    asked = _asked("memory", parser, arguments)
     grid = Grid((2, 4), (64, 128), (20, 40)) if asked.quick else Grid(asked.depths, asked.widths, asked.batches)
     result = sweep(grid, _tell)
     largest = {"depth": max(grid.depth), "width": max(grid.width), "batch": max(grid.batch)}
@@ -249,16 +265,20 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _sizes(text: str) -> list[tuple[int, int]]:
-    pairs = [word.split("x") for word in text.split(",")]
-    if any(len(pair) != 2 for pair in pairs):
+    pairs = [word.strip().split("x") for word in text.split(",")]
+    if any(len(pair) != 2 or not all(number.isdecimal() and int(number) for number in pair) for pair in pairs):
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of depth x width such as 4x2000,3x1000")
-    return [(_positive(depth), _positive(width)) for depth, width in pairs]
+    return [(int(depth), int(width)) for depth, width in pairs]
 
 
 def _positive(word: str) -> int:
-    if not word.strip().isdigit() or int(word) < 1:
+    if not word.strip().isdecimal() or int(word) < 1:
         raise argparse.ArgumentTypeError(f"{word!r} is not a whole number of at least 1")
     return int(word)
+
+
+def _count(word: str) -> int:
+    return 0 if word.strip() == "0" else _positive(word)
 
 
 def _names(text: str) -> tuple[str, ...]:

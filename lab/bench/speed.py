@@ -59,7 +59,7 @@ def measured(
         "kind": kind,
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {**machine, "load_average": load},
+        "machine": {**machine, "load_average": load} if machine else {},
         "versions": versions,
         "plan": {"steps": plan.steps, "warm_up": plan.warm_up, "rounds": plan.rounds, "repeats": plan.repeats},
         "cases": cases,

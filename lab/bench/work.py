@@ -84,9 +84,9 @@ class Work:
         if train.y.dtype.kind == "f":
             raise UsageError(f"{self.data} holds numbers to predict, and the bench compares classifiers; use mnist")
         count = len(train) if self.rows is None else min(self.rows, len(train))
-        count -= count % self.batch_size
-        if not count:
+        if count < self.batch_size:
             raise UsageError(f"{count} rows of {self.data} make no batch of {self.batch_size}; use a smaller batch")
+        count -= count % self.batch_size
         return Split(train.x[:count], train.y[:count], train.scale, train.name)
 
 

@@ -204,19 +204,44 @@ def test_a_full_disk_leaves_the_old_page(tmp_path: Path, monkeypatch: pytest.Mon
         (["sped"], "did you mean 'speed'?"),
         (["--subjects", "torch-fusd"], "did you mean 'torch-fused'?"),
         (["--families", "backpropp"], "did you mean 'backprop'?"),
-        (["--threads", "0"], "threads must be at least 1, got 0"),
-        (["--steps", "0"], "steps, rounds and repeats must be at least 1"),
+        (["--threads", "0"], "--threads: '0' is not a whole number of at least 1"),
+        (["--steps", "0"], "--steps: '0' is not a whole number of at least 1"),
+        (["--warm-up", "-1"], "--warm-up: '-1' is not a whole number"),
+        (["--sizes", "4x"], "'4x' is not a list of depth x width such as 4x2000,3x1000"),
+        (["--sizes", "4,2"], "'4,2' is not a list of depth x width"),
+        (["--data", "mnits"], "did you mean 'mnist'?"),
+        (["--rows", "60", "--batch", "100"], "60 rows of mnist make no batch of 100"),
+        (["--rwos", "60"], "unrecognized arguments: --rwos 60; `python -m lab.bench speed --help` lists"),
+        (["layers", "--steps", "0"], "--steps: '0'"),
+        (["scaling", "--repeats", "x"], "--repeats: 'x'"),
+        (["inference", "--shortlists", "2,0"], "--shortlists: '0'"),
+        (["parallel", "--rounds", "0"], "--rounds: '0'"),
+        (["memory", "--depths", "2,-1"], "--depths: '-1'"),
+        (["memory", "--quick", "--out", "setup.py/here"], "cannot make the folder setup.py/here"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_a_2(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(arguments) == 2
+def test_a_mistake_is_one_sentence_before_anything_is_measured(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "setup.py").write_text("")
+    assert main(arguments) in (2, 66, 74)
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["--sizes", "4x"], ["--sizes", "4,2"], ["memory", "--depths", "2,-1"]])
-def test_a_wrong_list_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(arguments)
-    assert stopped.value.code == 2
-    assert "usage" in capsys.readouterr().err
+@pytest.mark.parametrize(("quick", "folder"), [(["--quick"], "build/bench"), ([], "reports/memory")])
+def test_a_quick_try_does_not_take_the_place_of_what_was_measured(
+    quick: list[str], folder: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    saved: list[Path] = []
+    monkeypatch.setattr("lab.bench.output.save", lambda result, folder: saved.append(folder))
+    assert main(["memory", "--depths", "2,4", "--widths", "8,9", "--batches", "4,5", *quick]) == 0
+    assert saved == [Path(folder)]
+
+
+def test_a_machine_that_no_side_told_of_is_said_to_be_unknown() -> None:
+    shown = result()
+    shown["machine"] = {}
+    assert machine_lines(shown) == ["The machine was not recorded: this lab's own side could not be measured."]
