@@ -18,12 +18,15 @@ from lab.backend.loops import alike, loops, matrix
 from lab.backend.numpy_cells import NumpyCells
 from lab.backend.numpy_norms import NumpyNorms
 from lab.backend.numpy_pools import NumpyPools
+from lab.backend.philox import uniforms
 from lab.backend.pool import Pool
 from lab.backend.product import Product
 from lab.backend.scaled import ScaledRows
 from lab.backend.side_by_side import inside, side_by_side
 from lab.errors import UsageError
 from lab.registry import register, unknown
+
+_DRAWN = 4096  # random numbers at a time: their temporaries stay in the cache
 
 
 @register("backend", "numpy")
@@ -207,6 +210,14 @@ class NumpyBackend(NumpyCells, NumpyNorms, NumpyPools):
     def pick(self, values: Array, places: Array) -> Array:
         out = self.empty(places.shape, values.dtype, kind="data")
         np.take(values, places, out=out, mode="clip")  # as in gather
+        return out
+
+    def uniform(self, shape: Shape, key: tuple[int, int], step: int | Array, stream: int, first: int = 0) -> Array:
+        out = self.empty(shape)
+        flat = out.reshape(-1)
+        for at in range(0, flat.size, _DRAWN):  # all at once its temporaries would be ten times as large as `out`
+            part = flat[at : at + _DRAWN]
+            part[...] = uniforms(np, part.size, key, step, stream, first + at)
         return out
 
     def sgd_step(

@@ -69,9 +69,10 @@ def test_a_steady_step_allocates_no_buffer(kind: Any, dropout: float) -> None:
 
 
 @pytest.mark.parametrize("kind", [BackpropTrainer, ForwardForwardTrainer])
-def test_what_the_pool_does_not_see_is_small(kind: Any) -> None:
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+def test_what_the_pool_does_not_see_is_small(kind: Any, dropout: float) -> None:
     """numpy's own temporaries, traced from outside, stay below a twentieth of what is counted."""
-    trainer = kind(mlp(depth=3, width=512), optimizer=SGD(1e-4, 0.9), batch_size=BATCH)
+    trainer = kind(mlp(depth=3, width=512, dropout=dropout), optimizer=SGD(1e-4, 0.9), batch_size=BATCH)
     peaks: list[int] = []
 
     def watch(t: Trainer) -> None:
