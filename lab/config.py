@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lab.backend import Kernels
 from lab.diagnose.names import DIAGNOSTICS, Diagnostic
 from lab.errors import UsageError
+from lab.quality.names import MEASURES, Measure
 from lab.registry import names, part, unknown
 from lab.schema import Option, convert, fill, options, suits
 
@@ -34,6 +35,7 @@ _DATA = {
     "valid": Option("valid", int | float | None, None),
     "limit": Option("limit", int | None, None),
 }
+_FEWER = {"train": Option("train", int | None, None)}
 _BACKEND = {
     "dtype": Option("dtype", Literal["float32", "float64"], "float32"),
     "threads": Option("threads", int, 2),
@@ -54,7 +56,10 @@ _TOP = {
     "idle_watts": Option("idle_watts", float | None, None),
     "idle_seconds": Option("idle_seconds", float, 0.0),
     "diagnose": Option("diagnose", list[Diagnostic], []),
+    "measures": Option("measures", list[Measure], []),
+    "test": Option("test", Literal["opened", "closed"], "opened"),
 }
+_IN_RECORD = ("seed", "imports", "diagnose", "measures", "test")  # of these, what changes what a record holds
 _SECTIONS = ("data", "model", "trainer", "optimizer", "objective", "readout", "backend")
 _EXTRAS = ("augment", "stop")  # groups that a run may do without; then they do not count in its id
 
@@ -92,16 +97,21 @@ class RunConfig:
     idle_watts: float | None = None
     idle_seconds: float = 0.0
     diagnose: tuple[str, ...] = ()
+    measures: tuple[str, ...] = ()
+    test: Literal["opened", "closed"] = "opened"
 
     def resolved(self) -> dict[str, Any]:
         """What affects the result: the config that a record holds and the run's id is made from.
 
         The user's own modules count by their source (of each file named in imports, not of what it imports in turn).
-        What is diagnosed changes no weight, but a record without it is another one.
+        What is diagnosed or measured, and whether the test rows are opened, changes no weight, but a record without it
+        is another one.
         """
         code = {"imports": {module: _digest(module) for module in self.imports}} if self.imports else {}
         extras = {group: section for group in _EXTRAS if (section := getattr(self, group)) is not None}
-        asked = {"diagnose": list(self.diagnose)} if self.diagnose else {}
+        asked: dict[str, Any] = {"diagnose": list(self.diagnose)} if self.diagnose else {}
+        asked |= {"measures": list(self.measures)} if self.measures else {}
+        asked |= {"test": self.test} if self.test != "opened" else {}
         sections = {section: getattr(self, section) for section in _SECTIONS}
         return {"seed": self.seed, **sections, **extras, **asked, **code}
 
@@ -111,7 +121,7 @@ class RunConfig:
 
     def how(self) -> dict[str, Any]:
         """What does not affect the result."""
-        rest = {key: getattr(self, key) for key in _TOP if key not in ("seed", "imports", "diagnose")}
+        rest = {key: getattr(self, key) for key in _TOP if key not in _IN_RECORD}
         return {**rest, "imports": list(self.imports)}
 
     @property
@@ -153,6 +163,9 @@ def parse(raw: Mapping[str, Any]) -> RunConfig:
         raise UsageError("runs is empty; name the folder that runs are kept in, such as runs=runs")
     _check_path(found["runs"], "runs")
     found["diagnose"] = tuple(name for name in DIAGNOSTICS if name in found["diagnose"])  # their order says nothing
+    found["measures"] = tuple(name for name in MEASURES if name in found["measures"])
+    if found["measures"] and found["test"] == "closed":
+        raise UsageError("measures are made on the test rows, which test=closed keeps shut; leave one of them out")
     _import(found["imports"])
 
     trainer = _section("trainer", raw.get("trainer"), {"epochs": _EPOCHS}, leave_out=GIVEN)
@@ -243,7 +256,10 @@ def _data(raw: Any) -> dict[str, Any]:
     given = {str(key): value for key, value in raw.items()}
     name = convert(given.get("name"), str, "data.name")
     _check_path(name, "data.name")
-    return fill(given, {**_DATA, **reader(name, given)[1]}, "data")
+    filled = fill(given, {**_DATA, **_FEWER, **reader(name, given)[1]}, "data")
+    if filled["train"] is None:  # so that runs on all rows are called what they always were
+        del filled["train"]
+    return filled
 
 
 def _check_path(path: str, key: str) -> None:

@@ -26,6 +26,7 @@ from lab.measure.environment import environment
 from lab.measure.memory import process_peak
 from lab.measure.others import Others
 from lab.measure.rates import rates, to_target
+from lab.quality import measure
 from lab.record.answers import packed
 from lab.record.keeper import Keeper
 from lab.record.record import RunRecord, run_id
@@ -89,15 +90,13 @@ def run(
                 with watch.part("diagnose"):
                     rows = data.valid if len(data.valid) else data.train
                     note(epoch, diagnose(trainer, rows, config.diagnose, epochs=config.epochs))
-        with watch.part("evaluate"):
-            record.final = {"test": trainer.evaluate(data.test), "valid": trainer.progress.valid}
+        record.final = {"valid": trainer.progress.valid}
         if (stop := trainer.progress.stop) is not None:
             record.final["stop"] = asdict(stop)
-        _check_found(trainer, record.final["test"], "the test rows")
-        record.memory = trainer.memory()  # before the test rows are answered once more
-        if data.task == "classification":
+        record.memory = trainer.memory()  # before the test rows are answered
+        if config.test == "opened":
             with watch.part("evaluate"):
-                record.final["right"] = packed(trainer.predict(data.test.x) == data.test.y)
+                record.final |= _tested(trainer, data)
         record.status = "ok"
     except Diverged as error:
         record.status, record.reason = "diverged", str(error)
@@ -112,7 +111,18 @@ def run(
     record.history = [epoch.as_dict()["result"] for epoch in trainer.progress.history]
     record.memory = record.memory or trainer.memory()
     record.measured = _measured(config, trainer, record.cost, watch, meter, others, started, notes)
+    if config.measures and record.status == "ok":  # last, so that no time, energy or memory is theirs
+        record.final["measures"] = measure(trainer, data, config.measures)
     return record
+
+
+def _tested(trainer: Trainer, data: Dataset) -> dict[str, Any]:
+    """What the test rows say of the trained network, asked once."""
+    found = trainer.evaluate(data.test)
+    _check_found(trainer, found, "the test rows")
+    if data.task != "classification":
+        return {"test": found}
+    return {"test": found, "right": packed(trainer.predict(data.test.x) == data.test.y)}
 
 
 def _few_rows(config: RunConfig, data: Dataset) -> list[str]:

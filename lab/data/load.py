@@ -24,6 +24,7 @@ def load_dataset(
     *,
     valid: float | None = None,
     limit: int | None = None,
+    train: int | None = None,
     **own: Any,
 ) -> Dataset:
     """Return the data set of that name (see `python -m lab.data list`), or of that file: an .npz file or a text.
@@ -32,13 +33,14 @@ def load_dataset(
         left out: 5,000 of the image sets, 20 % of the others (10 % of a text), or the file's own valid part.
         `lab.data.split` has the rule.
     limit: keep only the first rows of each part (for smoke runs).
+    train: keep only the first rows of the training part, and all of the others (for accuracy against rows).
     own: the data set's own options: of a text `window` and `stride` (see `lab.data.text`).
 
-    Raises UsageError for an unknown name or option, or a `valid` or `limit` that cannot be met, DataError for a file
-    that is missing, altered, or holds what cannot be trained on.
+    Raises UsageError for an unknown name or option, or a `valid`, `limit` or `train` that cannot be met, DataError for
+    a file that is missing, altered, or holds what cannot be trained on.
     """
     load, schema = reader(name_or_path, own)
-    return split_parts(os.fspath(name_or_path), load(**fill(own, schema, "data")), valid, limit)
+    return split_parts(os.fspath(name_or_path), load(**fill(own, schema, "data")), valid, limit, train)
 
 
 def reader(name_or_path: str | os.PathLike[str], given: Collection[str] = ()) -> tuple[Loader, dict[str, Option]]:

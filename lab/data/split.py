@@ -57,8 +57,12 @@ def carve_rows(n: int, share: object, what: str = "valid") -> int:
     return rows
 
 
-def split_parts(name: str, parts: Parts, valid: float | None = None, limit: int | None = None) -> Dataset:
+def split_parts(
+    name: str, parts: Parts, valid: float | None = None, limit: int | None = None, fewer: int | None = None
+) -> Dataset:
     """Return the data set `name` made of `parts` by the rule above; `limit` then keeps the first rows of each part.
+
+    `fewer` keeps so many of the training rows and leaves the other parts whole.
 
     The digest covers the contents, the rule and its parameters, so it is equal exactly where the rows are.
 
@@ -90,7 +94,12 @@ def split_parts(name: str, parts: Parts, valid: float | None = None, limit: int 
         order = split_permutation(len(order), "valid")  # for the sake of `limit`, as above
 
     pairs = {"train": _take(train, order)} | {part: _take(train, index) for part, index in rows.items()} | official
+    if fewer is not None and not 1 <= fewer <= len(pairs["train"][0]):
+        most = len(pairs["train"][0])
+        raise UsageError(f"train={fewer} cannot be met: {name} has {most} training rows; use 1 to {most}")
     pairs = {part: (x[:limit], y[:limit]) for part, (x, y) in pairs.items()}
+    x, y = pairs["train"]
+    pairs["train"] = x[:fewer], y[:fewer]
     task, n_classes, classes = _classes(name, parts, train[1])
     if n_classes and parts.n_classes is None:
         pairs = {part: (x, _number(y, classes, f"{name} ({part})")) for part, (x, y) in pairs.items()}

@@ -16,7 +16,7 @@ from lab.report.text import shorten, visible
 DATA_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 # Data sets are listed in this order, others after them.
 DATA_ORDER = tuple(DATA_NAMES.values())
-NOT_SETTINGS = ("seed", "diagnose")  # what is looked at between epochs changes no result
+NOT_SETTINGS = ("seed", "diagnose", "measures")  # what is looked at beside training changes no result
 LABEL = 60
 
 

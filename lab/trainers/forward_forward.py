@@ -247,7 +247,7 @@ class ForwardForwardTrainer(LocalTrainer):
         scores = self.block_scores(images)
         found = {"goodness": self._goodness_probabilities(scores)}
         if self.readout.head != "none":
-            found["softmax"] = self._softmax_probabilities(images)
+            found["softmax"] = self.head_answer(images)
         if self.answers_by == "shortlist":  # its evidence is among that of all labels: no pass more
             chosen = shortlist.most_probable(found["softmax"], self.readout.shortlist, self.ops)
             evidence = self.ops.xp.take_along_axis(self._counted_evidence(scores), chosen, axis=1)
@@ -260,7 +260,7 @@ class ForwardForwardTrainer(LocalTrainer):
 
     def _answer(self, images: Array) -> Array:
         if self.answers_by == "softmax":
-            return self.ops.to_host(self._softmax_probabilities(images))
+            return self.ops.to_host(self.head_answer(images))
         if self.answers_by == "shortlist":
             return self.ops.to_host(self._shortlist_probabilities(images))
         return self.ops.to_host(self._goodness_probabilities(self.block_scores(images)))
@@ -277,7 +277,8 @@ class ForwardForwardTrainer(LocalTrainer):
         """Softmax over labels of the evidence summed over the counted blocks."""
         return self._head.softmax(self._counted_evidence(scores))
 
-    def _softmax_probabilities(self, images: Array) -> Array:
+    def head_answer(self, images: Array) -> Array:
+        """The softmax head's probabilities (N, K), on the device, for images as the network reads them; one pass."""
         return self._head.probabilities(self.neutral(images)[0], Ctx(self.ops))
 
     def _shortlist_probabilities(self, images: Array) -> Array:

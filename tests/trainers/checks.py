@@ -65,7 +65,7 @@ def check_recipe(depth: int = 3, steps: int = 4, passes: Any = "joint", head: An
     scores = trainer.block_scores(x)
     counted = scores[1:] if depth > 1 else scores
     assert_close(counted.sum(axis=0), oracle.goodness_scores(x), "goodness of each label", 1e-11)
-    assert_close(trainer._softmax_probabilities(x), oracle.softmax_probabilities(x), "softmax readout", 1e-11)
+    assert_close(trainer.head_answer(x), oracle.softmax_probabilities(x), "softmax readout", 1e-11)
 
 
 def oracle_gain(epoch: int, epochs: int) -> float:
