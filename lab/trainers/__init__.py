@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from lab.trainers.backprop import BackpropTrainer
 from lab.trainers.base import Trainer
+from lab.trainers.chance import ChanceTrainer
 from lab.trainers.contract import check_trainer
 from lab.trainers.contrastive import ContrastiveTrainer
+from lab.trainers.deep_supervision import DeepSupervisionTrainer
 from lab.trainers.ensemble import Ensemble
 from lab.trainers.feedback_alignment import FeedbackAlignmentTrainer
 from lab.trainers.forward_forward import ForwardForwardTrainer
@@ -13,12 +15,15 @@ from lab.trainers.history import EpochRecord
 from lab.trainers.local import LocalTrainer, Pass
 from lab.trainers.parallel import LayerParallelTrainer
 from lab.trainers.readout import EvidenceReadout, LinearReadout, Readout
+from lab.trainers.scikit_learn import ScikitLearnTrainer
 from lab.trainers.stopping import EarlyStop
 from lab.trainers.supervised import LocalSupervisedTrainer
 
 __all__ = [
     "BackpropTrainer",
+    "ChanceTrainer",
     "ContrastiveTrainer",
+    "DeepSupervisionTrainer",
     "EarlyStop",
     "Ensemble",
     "EpochRecord",
@@ -31,6 +36,7 @@ __all__ = [
     "LocalTrainer",
     "Pass",
     "Readout",
+    "ScikitLearnTrainer",
     "Trainer",
     "check_trainer",
 ]
