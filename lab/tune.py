@@ -1,7 +1,8 @@
 """`lab tune`: look for good options with Optuna. Trials are ordinary runs, and the study is rebuilt from their records.
 
 So nothing is kept beside runs and a plan: stopped or killed, the same command goes on with what is there, and `lab
-report` shows a search as any sweep. What is judged are the validation rows; the test rows decide nothing.
+report` shows a search as any sweep. What is judged are the validation rows; the test rows decide nothing, and in a
+search by a protocol they are not opened at all.
 """
 
 from __future__ import annotations
@@ -9,24 +10,25 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import re
 import time
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from lab.config import RunConfig, parse
+from lab.config import RunConfig
 from lab.errors import UsageError
+from lab.protocol import Protocol, Range, Side, Task, parse_range, read_protocol
 from lab.record.generations import merit
 from lab.record.record import RunRecord
 from lab.record.store import Store
+from lab.sweep.compose import composed
 from lab.sweep.launch import launch, name_run
 from lab.sweep.plan import Plan, Planned, make_plan, read_plan
 from lab.sweep.screen import Screen
 from lab.sweep.summary import sum_up
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_RANGE = re.compile(rf"({_NUMBER})\.\.({_NUMBER})(:log)?")
+Sampler = Literal["random", "tpe"]
 
 
 def main(argv: list[str]) -> int:
@@ -34,35 +36,83 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="lab tune", description="Looks for good options, by the validation rows.")
     parser.add_argument("options", nargs="*", help="KEY=VALUE and GROUP=NAME, as for a run")
     parser.add_argument(
-        "--search", nargs="+", required=True, metavar="KEY=RANGE",
+        "--search", nargs="+", metavar="KEY=RANGE",
         help="what to vary: optimizer.learning_rate=1e-4..1e-1:log, model.width=64..512, trainer.batch_size=50,100",
     )  # fmt: skip
     parser.add_argument("--trials", type=int, default=20, help="runs to make in all (20)")
+    parser.add_argument("--sampler", choices=["tpe", "random"], default="tpe", help="how settings are drawn (tpe)")
+    parser.add_argument("--protocol", help="one study of a comparison: a name in conf/protocol, or a .yaml file")
+    parser.add_argument("--side", help="which side of the protocol")
+    parser.add_argument("--data", help="on which of its data sets")
     chosen = parser.parse_args(argv)
-    if chosen.trials < 1:
+    if chosen.protocol is not None:
+        study = _by_protocol(chosen)
+    elif chosen.search is None:
+        raise UsageError("lab tune needs --search KEY=RANGE, or --protocol with --side and --data")
+    elif chosen.trials < 1:
         raise UsageError(f"--trials {chosen.trials} makes no run; give 1 or more")
-    space = dict(_distribution(text) for text in chosen.search)
-    return search(chosen.options, space, chosen.trials)
+    else:
+        space = [parse_range(text) for text in chosen.search]
+        study = search(chosen.options, space, chosen.trials, sampler=chosen.sampler)
+    status = sum_up(study.plan, study.stopped)
+    if (best := study.best) is not None:
+        print(f"best by the validation rows: {' '.join(best.overrides)}  ({best.run_id})")
+    return status
 
 
-def search(options: list[str], space: dict[str, Any], trials: int) -> int:
-    """Make trials until there are so many with a record; returns the exit status."""
+def _by_protocol(chosen: argparse.Namespace) -> Study:
+    from lab.app import config_folder
+
+    if chosen.search is not None:
+        raise UsageError("a protocol says what is searched; leave out --search, or --protocol")
+    protocol = read_protocol(chosen.protocol, config_folder())
+    tasks = {task.name: task for task in protocol.data}
+    if chosen.data not in tasks or chosen.side is None:
+        sides = ", ".join(side.name for side in protocol.sides)
+        raise UsageError(f"name one study of {protocol.name}: --side {sides} --data {', '.join(tasks)}")
+    return by_protocol(protocol, tasks[chosen.data], protocol.side(chosen.side), chosen.options)
+
+
+def by_protocol(protocol: Protocol, task: Task, side: Side, more: Sequence[str] = ()) -> Study:
+    """The study of one side on one data set; `more` says where and how (runs=..., progress=...)."""
+    options = [*protocol.trial(task, side), f"name={task.name}-{side.name}", *more]
+    return search(options, protocol.space(side), protocol.tuning.trials, sampler=protocol.tuning.sampler)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A search as far as it has come."""
+
+    plan: Plan
+    stopped: bool = False
+
+    @property
+    def best(self) -> Planned | None:
+        """The trial with the best validation figure, the first of equals; None where no trial ended ok."""
+        found = [(value, run) for run in self.plan.runs if (value := _value(self.plan, run)) is not None]
+        return max(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def search(options: Sequence[str], space: Sequence[Range], trials: int, *, sampler: Sampler = "tpe") -> Study:
+    """Make trials until there are so many with a record, or until it is stopped."""
+    known = {each.key: _distribution(each) for each in space}
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    first = _config(options, {})
+    first = composed(options)
     screen, since = Screen(progress=first.progress), time.time()
-    plan = _plan(options, first, space)
+    plan = _plan(first, known, sampler)
     study = optuna.create_study(direction="maximize")
     for run in plan.runs:
-        study.add_trial(_trial(run, plan, space))
+        study.add_trial(_trial(run, plan, known))
     number, stopped = 0, False
     while number < trials and not stopped:
         if number >= len(plan.runs):
             # A sampler of its own for each trial: what is asked depends on the results so far, and not on when or
             # how often the search was stopped.
-            study.sampler = optuna.samplers.TPESampler(seed=first.seed + number)
-            plan = _with(plan, options, study.ask(space).params)
+            kind = optuna.samplers.RandomSampler if sampler == "random" else optuna.samplers.TPESampler
+            study.sampler = kind(seed=first.seed + number)
+            plan = _with(plan, options, study.ask(known).params)
         config = _config(options, dict(pair.split("=", 1) for pair in plan.runs[number].overrides))
         place, more = f"trial {number + 1}/{trials}", " ".join(plan.runs[number].overrides)
         stopped = launch(config, screen, place=place, more=more, keep=True, since=since).status == "stopped"
@@ -71,67 +121,38 @@ def search(options: list[str], space: dict[str, Any], trials: int) -> int:
             state = optuna.trial.TrialState.COMPLETE if value is not None else optuna.trial.TrialState.FAIL
             study.tell(number, value, state=state)
         number += 1
-    status = sum_up(plan, stopped)
-    found = [(value, run) for run in plan.runs if (value := _value(plan, run)) is not None]
-    if found:
-        _, best = max(found, key=lambda pair: pair[0])
-        print(f"best by the validation rows: {' '.join(best.overrides)}  ({best.run_id})")
-    return status
+    return Study(plan, stopped)
 
 
-def _config(options: list[str], chosen: dict[str, Any]) -> RunConfig:
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-
-    from lab.app import config_folder
-    from lab.guard import guarded
-    from lab.overrides import explained
-    from lab.sweep.hooks import plain
-
-    overrides = [*options, *(f"{key}={value}" for key, value in chosen.items())]
-    GlobalHydra.instance().clear()
-    folder = config_folder()
-    with (
-        explained(overrides, folder),
-        guarded(overrides),
-        initialize_config_dir(str(folder), version_base="1.3"),
-    ):
-        return parse(plain(compose("config", overrides=overrides)))
+def _config(options: Sequence[str], chosen: dict[str, Any]) -> RunConfig:
+    return composed([*options, *(f"{key}={value}" for key, value in chosen.items())])
 
 
-def _distribution(text: str) -> tuple[str, Any]:
-    """A KEY=RANGE as Optuna's distribution: whole numbers, numbers, or a choice. Raises UsageError."""
+def _distribution(given: Range) -> Any:
+    """A range as Optuna's distribution: whole numbers, numbers, or a choice. Raises UsageError."""
     try:
         from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
     except ImportError as error:
         raise UsageError("lab tune needs Optuna; install it with: pip install 'ff-lab[sweep]'") from error
-    key, _, values = text.partition("=")
-    if found := _RANGE.fullmatch(values):
-        low, high, log = found[1], found[2], found[3] is not None
-        whole = re.fullmatch(r"[-+]?\d+", low) and re.fullmatch(r"[-+]?\d+", high)
-        try:
-            return key, IntDistribution(int(low), int(high), log) if whole else FloatDistribution(
-                float(low), float(high), log
-            )
-        except ValueError as error:
-            raise UsageError(f"--search {text}: {error}") from None
-    choices = [value for value in values.split(",") if value]
-    if not key or len(choices) < 2:
-        raise UsageError(f"--search {text!r} is no range; write KEY=LOW..HIGH, KEY=LOW..HIGH:log or KEY=A,B,C")
-    return key, CategoricalDistribution(choices)
+    if given.choices:
+        return CategoricalDistribution(given.choices)
+    if given.whole:
+        return IntDistribution(int(given.low), int(given.high), given.log)
+    return FloatDistribution(given.low, given.high, given.log)
 
 
-def _plan(options: list[str], first: RunConfig, space: dict[str, Any]) -> Plan:
+def _plan(first: RunConfig, space: dict[str, Any], sampler: Sampler) -> Plan:
     """The plan of this search so far; its folder is named by what is searched, not by the runs that it grows by."""
     made = make_plan(first.name, first.runs, [])
     words = json.dumps([name_run(first), sorted((key, repr(kind)) for key, kind in space.items())])
+    words += "" if sampler == "tpe" else sampler
     folder = Path(first.runs, "sweeps", f"{first.name}-{hashlib.sha256(words.encode()).hexdigest()[:8]}")
     if not (folder / "sweep.json").exists():
         return replace(made, place=folder)
     return replace(read_plan(folder), runs_folder=made.runs_folder, place=folder)
 
 
-def _with(plan: Plan, options: list[str], chosen: dict[str, Any]) -> Plan:
+def _with(plan: Plan, options: Sequence[str], chosen: dict[str, Any]) -> Plan:
     """The plan with one run more, written down before that run starts."""
     config = _config(options, chosen)
     run = Planned(
