@@ -80,6 +80,31 @@ def test_diagnostics_are_recorded_and_change_no_result(rows: Path, tmp_path: Pat
     assert run(parse(values(tmp_path, trainer__name=trainer, diagnose=["cosine"], data__valid=0))).status == "ok"
 
 
+@pytest.mark.parametrize("trainer", ["backprop", "forward_forward"])
+def test_measures_come_last_and_change_nothing(rows: Path, tmp_path: Path, trainer: str) -> None:
+    plain = run(parse(values(tmp_path, trainer__name=trainer)))
+    config = parse(values(tmp_path, trainer__name=trainer, measures=["corruption", "calibration"]))
+    measured = run(config)
+    assert config.measures == ("calibration", "corruption") and measured.run_id != plain.run_id
+    assert set(measured.final.pop("measures")) == {"calibration"}  # rows that are no images
+    assert measured.final == plain.final and measured.memory == plain.memory
+
+
+def test_test_rows_that_stay_shut(rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = run(parse(values(tmp_path)))
+    shut = parse(values(tmp_path, test="closed"))
+    data = load_dataset(str(rows))
+    object.__setattr__(data, "test", None)  # whoever opened them would fail
+    monkeypatch.setattr("lab.run._data_facts", lambda data: plain.data)
+    monkeypatch.setattr("lab.run._few_rows", lambda config, data: [])
+    monkeypatch.setattr(type(data), "augmented", lambda self, augment: self)
+    record = run(shut, data=data)
+    assert record.status == "ok" and record.final == {"valid": plain.final["valid"]}
+    assert record.run_id != plain.run_id and record.memory == plain.memory
+    with pytest.raises(UsageError, match="which test=closed keeps shut"):
+        parse(values(tmp_path, test="closed", measures=["calibration"]))
+
+
 def test_without_validation_rows(rows: Path, tmp_path: Path) -> None:
     record = run(parse(values(tmp_path, data__valid=0)))
     assert record.status == "ok" and record.final["valid"] == {} and record.data["n_valid"] == 0

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lab.data import load_dataset
 from lab.data.dataset import Dataset, Split
 from lab.data.parts import Parts
 from lab.data.split import carve_rows, split_parts, split_permutation
@@ -237,3 +238,12 @@ def test_pieces_of_a_stream_are_cut_and_not_shuffled() -> None:
     assert data.digest != split_parts("toy", Parts(numbered(50), gap=0), 6).digest
     with pytest.raises(UsageError, match=r"valid=36 leaves no row of toy to train on: of its 38 rows 2 beside"):
         split_parts("toy", Parts(numbered(50), gap=2), 36)
+
+
+def test_fewer_training_rows_leave_the_other_parts_whole() -> None:
+    whole, fewer = load_dataset("digits"), load_dataset("digits", train=100)
+    assert np.array_equal(fewer.train.x, whole.train.x[:100]) and np.array_equal(fewer.train.y, whole.train.y[:100])
+    assert len(fewer.valid) == len(whole.valid) and len(fewer.test) == len(whole.test) and fewer.digest != whole.digest
+    for wrong in (0, 10**6):
+        with pytest.raises(UsageError, match=f"train={wrong} cannot be met"):
+            load_dataset("digits", train=wrong)
