@@ -57,6 +57,7 @@ _HOMES = {
         "LocalSupervisedTrainer",
         "Readout",
         "Trainer",
+        "UnsupervisedTrainer",
         "check_trainer",
     ),
 }
@@ -134,6 +135,9 @@ if TYPE_CHECKING:
     )
     from lab.trainers import (
         Trainer as Trainer,
+    )
+    from lab.trainers import (
+        UnsupervisedTrainer as UnsupervisedTrainer,
     )
     from lab.trainers import (
         check_trainer as check_trainer,

@@ -31,7 +31,7 @@ from lab.diagnose.rows import batches, presented
 from lab.layers import Ctx, Grads
 from lab.networks import Block
 from lab.optimizers import Optimizer, Schedule
-from lab.trainers import BackpropTrainer, ContrastiveTrainer, ForwardForwardTrainer, Trainer
+from lab.trainers import BackpropTrainer, ForwardForwardTrainer, Trainer, UnlabelledTrainer
 from lab.trainers.backward import Deliver, back_through, backward, forward, run_blocks
 
 
@@ -68,7 +68,7 @@ def true_gradients(trainer: Trainer, split: Split) -> dict[str, Any] | None:
     """The gradient of the readout's loss for each block, likewise; None where the trainer has no readout to ask."""
     if isinstance(trainer, BackpropTrainer):
         through = partial(_through_head, trainer)
-    elif isinstance(trainer, ForwardForwardTrainer | ContrastiveTrainer) and trainer.readout.head != "none":
+    elif isinstance(trainer, ForwardForwardTrainer | UnlabelledTrainer) and trainer.readout.head != "none":
         through = partial(_through_readout, trainer)
     else:
         return None
@@ -100,7 +100,7 @@ def _through_head(trainer: BackpropTrainer, images: Array, target: Array, ctx: C
 
 
 def _through_readout(
-    trainer: ForwardForwardTrainer | ContrastiveTrainer, images: Array, target: Array, ctx: Ctx, deliver: Deliver
+    trainer: ForwardForwardTrainer | UnlabelledTrainer, images: Array, target: Array, ctx: Ctx, deliver: Deliver
 ) -> None:
     network, x = trainer.network, presented(trainer, images)
     ctx = network.context(x, ctx)

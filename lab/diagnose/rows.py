@@ -10,7 +10,7 @@ from lab.backend import Array
 from lab.data import Split
 from lab.data.batches import Batches
 from lab.random import generator
-from lab.trainers import ContrastiveTrainer, Trainer
+from lab.trainers import Trainer, UnlabelledTrainer
 
 
 def batches(trainer: Trainer, split: Split, size: int) -> Batches:
@@ -28,8 +28,8 @@ def images_of(trainer: Trainer, split: Split) -> tuple[Array, Array]:
 
 def presented(trainer: Trainer, images: Array) -> Any:
     """Images as they are, beside themselves, or with the neutral label: as the trainer's network answers."""
-    if isinstance(trainer, ContrastiveTrainer):
-        return trainer._beside(images, images)
+    if isinstance(trainer, UnlabelledTrainer):
+        return trainer.presented(images)
     label = trainer.network.label_input
     if not trainer._labelled() or label is None:
         return images

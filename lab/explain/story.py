@@ -17,6 +17,7 @@ NAMES = {
     "forward_forward": "forward-forward",
     "local": "local supervised learning",
     "contrastive": "self-contrastive learning",
+    "unsupervised": "forward-forward without labels",
 }
 
 

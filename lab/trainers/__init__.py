@@ -18,6 +18,8 @@ from lab.trainers.readout import EvidenceReadout, LinearReadout, Readout
 from lab.trainers.scikit_learn import ScikitLearnTrainer
 from lab.trainers.stopping import EarlyStop
 from lab.trainers.supervised import LocalSupervisedTrainer
+from lab.trainers.unlabelled import UnlabelledTrainer
+from lab.trainers.unsupervised import UnsupervisedTrainer
 
 __all__ = [
     "BackpropTrainer",
@@ -38,5 +40,7 @@ __all__ = [
     "Readout",
     "ScikitLearnTrainer",
     "Trainer",
+    "UnlabelledTrainer",
+    "UnsupervisedTrainer",
     "check_trainer",
 ]

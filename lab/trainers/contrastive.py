@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, Literal
 
 from lab.backend import Array, Kernels, Shape
@@ -13,13 +12,13 @@ from lab.objectives import ContrastObjective, Rows, SelfContrast
 from lab.optimizers import Adam, Optimizer
 from lab.random import generator
 from lab.registry import register
-from lab.trainers.head import SoftmaxHead
-from lab.trainers.local import Figures, LocalTrainer
+from lab.trainers.local import Figures
 from lab.trainers.readout import LinearReadout
+from lab.trainers.unlabelled import UnlabelledTrainer
 
 
 @register("trainer", "contrastive")
-class ContrastiveTrainer(LocalTrainer):
+class ContrastiveTrainer(UnlabelledTrainer):
     """Each block learns from images beside themselves and beside others (Chen et al., Nature Communications 2025).
 
     A step: positive rows [x, x], negative rows [x, x'] with x' another image of the batch. The network reads both
@@ -66,9 +65,6 @@ class ContrastiveTrainer(LocalTrainer):
         if self.batch_size < 2:
             raise UsageError("an image is contrasted with another one of its batch; use batch_size=2 or more")
 
-    def _labelled(self) -> bool:
-        return False
-
     def _shown(self, in_shape: Shape) -> Shape:
         axis = self._axis(in_shape)
         return (*in_shape[:axis], 2 * in_shape[axis], *in_shape[axis + 1 :])
@@ -79,13 +75,6 @@ class ContrastiveTrainer(LocalTrainer):
                 f"{self.network.label} is masked, and rows of different lengths cannot stand side by side; use others"
             )
         super()._start()
-        self._head = SoftmaxHead(self.readout, self.network, self.ops)
-
-    def _arrays(self) -> dict[str, Array]:
-        return super()._arrays() | self._head.arrays()
-
-    def options(self) -> dict[str, str]:
-        return super().options() | {"readout": str(self.readout)}
 
     # -- training ------------------------------------------------------------------------------------------------
     def _start_epoch(self, epoch: int, epochs: int, n: int) -> None:
@@ -97,10 +86,7 @@ class ContrastiveTrainer(LocalTrainer):
     ) -> Figures:
         assert isinstance(step, int)
         n, ops = len(images), self.ops
-        with ops.usage.during("readout", "readout", every=True):
-            twice = self._beside(images, images)
-            _, loss = self._head.learn(partial(self._head.activities, twice, ctx), target, rate, self._sound_head)
-            del twice
+        figures = self.read(images, target, rate, ctx)
         with ops.usage.during("pairs", "activations"):
             rows = ops.empty((2 * n if n > 1 else 1, *self.network.in_shape))
             self._beside(images, images, rows[:n])
@@ -110,7 +96,10 @@ class ContrastiveTrainer(LocalTrainer):
                 self._beside(images[-shift:], images[:shift], rows[2 * n - shift :])
         shown = [(rows, Rows(n, slice(0, n), slice(n, len(rows))))]
         del images, rows
-        return {"head/loss": loss, **self.update_blocks(shown, ctx)}
+        return figures | self.update_blocks(shown, ctx)
+
+    def presented(self, images: Array) -> Array:
+        return self._beside(images, images)
 
     def _unrepeatable(self) -> str:
         return "the host draws for each step by how many places images are shifted"
@@ -129,35 +118,7 @@ class ContrastiveTrainer(LocalTrainer):
         """Which axis of a row the two images meet along: channels, features, or features a step."""
         return 1 if len(shape) == 2 else 0
 
-    def _sound_head(self, loss: Array) -> None:
-        if self.ops.name == "numpy":
-            self._check_finite(loss, "the softmax head")
-
-    # -- answering -----------------------------------------------------------------------------------------------
-    def answers(self, images: Array) -> tuple[dict[str, Array], dict[str, Array]]:
-        logits = self._head.logits(self._beside(images, images), Ctx(self.ops))
-        return {"softmax": self._head.together(logits)}, logits
-
-    @property
-    def answers_by(self) -> str:
-        return "softmax"
-
-    def _answer(self, images: Array) -> Array:
-        return self.ops.to_host(self._head.probabilities(self._beside(images, images), Ctx(self.ops)))
-
-    def describe(self) -> dict[str, Any]:
-        return {**super().describe(), "head_parameters": sum(int(v.size) for v in self._head.weights.values())}
-
     def cost(self) -> dict[str, Any]:
         """Rows are the positive, the negative and the head's, which is passed once more where it is recomputed."""
-        self._check_built()
-        forward = sum(block.flops() for block in self.network.blocks)
-        head = 2 * sum(int(v.size) for v in self._head.weights.values())
         reading = 2 if self.readout.head == "recomputed" else 1
-        return {
-            "rows_per_sample": 2 + reading,
-            "passes_per_step": 1 + reading,
-            "passes_per_prediction": 1,
-            "flops_per_step": self.batch_size * (forward * (2 + reading + 2) + 2 * head),
-            "flops_per_prediction": forward + head,
-        }
+        return self._costs(reading, 1 + reading)

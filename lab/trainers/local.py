@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from lab.backend import Array, Kernels
 from lab.data.dataset import Split
 from lab.errors import UsageError
 from lab.layers import Ctx, settle
-from lab.networks import Network, NetworkSpec
+from lab.networks import Block, Network, NetworkSpec
 from lab.objectives import LocalObjective, Rows
 from lab.optimizers import Optimizer, gain
 from lab.random import generator
@@ -142,17 +142,25 @@ class LocalTrainer(Trainer):
             return "schedule=greedy trains other blocks in other epochs"
         return super()._unrepeatable()
 
-    def update_blocks(self, shown: list[tuple[Array, Rows]], ctx: Ctx) -> Figures:
+    def update_blocks(
+        self,
+        shown: list[tuple[Array, Rows]],
+        ctx: Ctx,
+        look: Callable[[Block, Sequence[Pass]], None] | None = None,
+    ) -> Figures:
         """One local update of every active block from rows, one pass for each in `shown`, which is emptied.
 
         Returns figures to record. This is the whole of the method: no block's update reads what lies above it.
+        `look(block, passes)` is called after each block, where the passes still hold what it passed on.
         """
         passes = self.enter(shown, ctx)
         figures: Figures = {}
         total: Array | float = 0.0
         for i, block in enumerate(self.network.blocks[: self._active.stop]):
             learn = i in self._active
-            figures |= self.update_block(i, passes, learn=learn, pass_on=i + 1 < self._active.stop)
+            figures |= self.update_block(i, passes, learn=learn, pass_on=look is not None or i + 1 < self._active.stop)
+            if look is not None:
+                look(block, passes)
             if learn:
                 total = total + figures[f"{block.name}/loss"]
         figures["loss"] = total

@@ -23,6 +23,7 @@ from lab.trainers import (
     LayerParallelTrainer,
     LocalSupervisedTrainer,
     Readout,
+    UnsupervisedTrainer,
 )
 from tests.layers.gradcheck import assert_close, numeric_gradient
 from tests.trainers.test_forward_forward import toy
@@ -178,6 +179,7 @@ def test_weight_norms_are_those_of_the_weights() -> None:
         (ForwardForwardTrainer, {"belief_delay": 2}),
         (LayerParallelTrainer, {"workers": 2}),
         (ContrastiveTrainer, {}),
+        (UnsupervisedTrainer, {}),
         (LocalSupervisedTrainer, {}),
     ],
 )

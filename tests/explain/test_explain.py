@@ -135,6 +135,8 @@ OPTIONS = [
     ["trainer=local"],
     ["trainer=local", "objective=cwcomp", "model=cnn"],
     ["trainer=contrastive"],
+    ["trainer=unsupervised"],
+    ["trainer=unsupervised", "trainer.passes=separate", "readout.head=recomputed"],
     ["trainer=forward_forward", "objective=symba"],
     ["trainer=feedback_alignment", "model=cnn", "trainer.caches=recomputed"],
 ]

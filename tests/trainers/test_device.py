@@ -28,6 +28,7 @@ TRAINERS = {
     ),
     "local": lambda **o: lab.LocalSupervisedTrainer(lab.mlp(depth=2, width=12), **o),
     "contrastive": lambda **o: lab.ContrastiveTrainer(lab.mlp(depth=2, width=12), **o),
+    "hybrids": lambda **o: lab.UnsupervisedTrainer(lab.mlp(depth=2, width=12), **o),
     "feedback alignment": lambda **o: lab.FeedbackAlignmentTrainer(lab.mlp(depth=2, width=12), **o),
     "late beliefs": lambda **o: lab.ForwardForwardTrainer(lab.mlp(depth=2, width=12), belief_delay=2, **o),
     "lean backprop": lambda **o: lab.BackpropTrainer(lab.mlp(depth=3, width=12), recompute=2, micro_batches=2, **o),

@@ -22,6 +22,7 @@ from lab.trainers import (
     LinearReadout,
     LocalSupervisedTrainer,
     Readout,
+    UnsupervisedTrainer,
 )
 from tests.trainers.test_forward_forward import toy
 
@@ -29,6 +30,7 @@ CLASSWISE = [CwComp(scale=5.0), DeeperForward(scale=5.0), MonoForward(), PredSim
 RULES = [
     *(pytest.param(LocalSupervisedTrainer, objective, id=str(objective)) for objective in CLASSWISE),
     pytest.param(ContrastiveTrainer, SelfContrast(), id="SelfContrast"),
+    pytest.param(UnsupervisedTrainer, Goodness(), id="hybrids"),
     pytest.param(
         partial(ForwardForwardTrainer, negatives="uniform", readout=Readout(head="none")), SymBa(), id="SymBa"
     ),
@@ -139,12 +141,15 @@ def test_which_blocks_count_can_be_chosen() -> None:
         made(LocalSupervisedTrainer, MonoForward(), readout=EvidenceReadout((3,))).build((12,), 3)
 
 
+@pytest.mark.parametrize(
+    ("kind", "objective"), [(ContrastiveTrainer, SelfContrast()), (UnsupervisedTrainer, Goodness())]
+)
 @pytest.mark.parametrize("head", ["stored", "recomputed", "per_block"])
-def test_labels_do_not_reach_contrasted_blocks(head: Any) -> None:
+def test_labels_do_not_reach_unlabelled_blocks(kind: Any, objective: Any, head: Any) -> None:
     """Other labels, other head; the same blocks."""
     states = []
     for labels in (toy().y, (toy().y + 1) % 3):
-        trainer = made(ContrastiveTrainer, SelfContrast(), readout=LinearReadout(head))
+        trainer = made(kind, objective, readout=LinearReadout(head))
         list(trainer.fit(Split(toy().x, labels), epochs=2))
         states.append(trainer.state())
     blocks = [name for name in states[0] if name.startswith(("weights/", "optimizer/"))]
