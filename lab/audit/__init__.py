@@ -9,6 +9,6 @@ A rule answers pass, fail or cannot tell, with one sentence and the runs at faul
 from __future__ import annotations
 
 from lab.audit.evidence import Evidence, Finding, judged
-from lab.audit.rules import RULES, audit
+from lab.audit.rules import OF_PROTOCOL, RULES, audit
 
-__all__ = ["RULES", "Evidence", "Finding", "audit", "judged"]
+__all__ = ["OF_PROTOCOL", "RULES", "Evidence", "Finding", "audit", "judged"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,20 @@ LAST_EPOCH = 1e9
 SPEEDS = (
     "samples_per_second", "steps_per_second", "flops_per_second", "target_seconds", "data_seconds", "train_seconds",
     "evaluate_seconds", "write_seconds", "other_seconds", "total_seconds", "energy_joules", "energy_net", "energy_gpu",
+    "target_joules",
 )  # fmt: skip
 KEYS = ["run_id", "data", "network", "trainer", "series", "seed", "counted"]
 ENVIRONMENT = ["device", "cpu", "cores", "threads", "kernels", "blas", "numpy", "python", "platform"]
 COLUMNS = {
     "runs": [*KEYS, "folder", "status", "reason", "family", "variant", "task", "n_epochs", "peak_at", "code_version",
              "dataset", "digest", "body", "selected_on", "right", "started", "finished", "energy_missing", "resumed",
-             "one_by_one", "load", *ENVIRONMENT, *(k for k, m in METRICS.items() if m.path)],
+             "one_by_one", "load", *ENVIRONMENT, *(k for k, m in METRICS.items() if m.path), "train_flops",
+             "target_flops", "target_joules"],
     "epochs": [*KEYS, "epoch", "step", "train_loss", "learning_rate", "valid_accuracy", "valid_error", "valid_loss",
                "valid_rmse",               "epoch_seconds", "samples_per_second", "elapsed"],
     "blocks": [*KEYS, "split", "position", "block", "block_accuracy"],
     "diagnostics": [*KEYS, "epoch", "position", "block", "figure", "value"],
+    "quality": [*KEYS, "measure", "of", "figure", "value"],
     "memory": [*KEYS, "part", "bytes"],
     "seconds": [*KEYS, "part", "seconds"],
 }  # fmt: skip
@@ -68,6 +72,7 @@ def run_row(name: str, folder: Path, record: dict[str, Any], notes: list[tuple[s
     for key, metric in METRICS.items():
         if metric.path and not (regression and metric.unit is FRACTION):
             row[key] = _admitted(walk(record, *metric.path), key, row["run_id"], notes)
+    row |= _paid(record, row)
     if row["resumed"]:  # its parts may have run on other machines, beside other work, from cold caches
         row |= dict.fromkeys(SPEEDS, math.nan)
     for split in ("test", "valid"):
@@ -76,6 +81,44 @@ def run_row(name: str, folder: Path, record: dict[str, Any], notes: list[tuple[s
             row[wrong] = 1 - row[right] if math.isnan(row[wrong]) else row[wrong]
             row[right] = 1 - row[wrong] if math.isnan(row[right]) else row[right]
     return row
+
+
+def _paid(record: dict[str, Any], row: Mapping[str, Any]) -> dict[str, float]:
+    """Operations of the training, and what it took to come to the target: operations, and its share of the energy.
+
+    A run that never came there took infinitely much; one that was given no target is no miss.
+    """
+    steps = {number(e.get("epoch")): number(e.get("step")) for e in items(record.get("history"))}
+    found = {"train_flops": max(steps.values(), default=math.nan) * row["flops_per_step"]}
+    if math.isnan(row["target"]):
+        return found | {"target_flops": math.nan, "target_joules": math.nan}
+    if math.isnan(row["target_epochs"]):
+        missed = math.nan if math.isnan(row["energy_joules"]) else math.inf
+        return found | {"target_flops": math.inf, "target_joules": missed}
+    share = row["target_seconds"] / row["train_seconds"] if row["train_seconds"] > 0 else math.nan
+    reached = steps.get(row["target_epochs"], math.nan) * row["flops_per_step"]
+    return found | {"target_flops": reached, "target_joules": row["energy_joules"] * share}
+
+
+def quality_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The columns of `quality` that one record gives: what was measured of the trained network beside its accuracy.
+
+    calibration: of a readout; corruption: of a way (noise, blur, ...), its figure a severity or the mean; outliers: of
+    the other images, its figure a score.
+    """
+    found = walk(record, "final", "measures")
+    rows: list[dict[str, Any]] = []
+    for measure, whole in found.items() if isinstance(found, dict) else ():
+        for of, inner in whole.items() if isinstance(whole, dict) else ():
+            if isinstance(inner, list):
+                figures: Mapping[str, object] = {str(i): value for i, value in enumerate(inner, 1)}
+            else:
+                figures = inner if isinstance(inner, dict) else {"": inner}
+            for figure, value in figures.items():
+                if not math.isnan(stored := number(value)):
+                    names = (visible(measure, 40), visible(of, 40), visible(figure, 40))
+                    rows.append(dict(zip(("measure", "of", "figure"), names, strict=True)) | {"value": stored})
+    return rows
 
 
 def _rows(record: dict[str, Any]) -> int:

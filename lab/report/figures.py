@@ -24,14 +24,15 @@ def make_figures(records: Records) -> list[Figure]:
         why = "No run ended ok with a test result, so there is nothing to draw."
         return [Figure("none", "Figures", "", missing=why)]
     look = Look(records)
+    timed = records.ledger is None or records.ledger.protocol.timed
     with styled():
         return [
             rows.accuracy(look),
-            rows.throughput(look),
+            *([rows.throughput(look)] if timed else []),
             rows.memory(look),
-            rows.time(look),
+            *([rows.time(look)] if timed else []),
             lines.curves(look, "epoch"),
-            lines.curves(look, "elapsed"),
+            *([lines.curves(look, "elapsed")] if timed else []),
             lines.blocks(look),
             *diagnostics(look),
         ]

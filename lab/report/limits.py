@@ -121,18 +121,22 @@ def _measured(records: Records) -> list[str]:
             f"{counted(len(alone), 'run')} of {len(runs)} had a GPU that made steps one by one, which is slower than "
             f"repeating them by itself ({reasons})."
         )
-    for key in ("samples_per_second", "train_seconds", "memory_activations", "memory_peak"):
+    claimed = records.ledger is None or records.ledger.protocol.timed
+    if not claimed:
+        sentences.append("Times are not shown: by its protocol the runs could share the machine with other work.")
+    timed = ("samples_per_second", "train_seconds") if claimed else ()
+    for key in (*timed, "memory_activations", "memory_peak"):
         lacking = runs[runs[key].isna() & ~(runs["resumed"].astype(bool) & (key in SPEEDS))]
         if len(lacking):
             sentences.append(f"{counted(len(lacking), 'run')} of {len(runs)} did not record {METRICS[key].label}.")
     resumed = int(runs["resumed"].astype(bool).sum())
-    if resumed:
+    if resumed and claimed:
         sentences.append(
             f"{counted(resumed, 'run')} of {len(runs)} went on from a checkpoint and left the comparisons of speed."
         )
     cores = pd.to_numeric(runs["cores"], errors="coerce")
     busy = runs[runs["load"] > BUSY * cores]
-    if len(busy):
+    if len(busy) and claimed:
         sentences.append(
             f"{counted(len(busy), 'run')} of {len(runs)} shared the machine with other work (load average up to "
             f"{fixed(busy['load'].max(), 1)} on {counted(int(cores.max()), 'core')}): times say little, and speeds are "

@@ -10,6 +10,7 @@ runs      run_id, folder, status, reason, trainer, series, network, data (names 
 epochs    run keys; epoch, step, train_loss, learning_rate, valid_accuracy, valid_error, valid_loss, valid_rmse,
           epoch_seconds, samples_per_second, elapsed (training seconds up to the epoch's end, evaluation not included)
 blocks    run keys; split (test | valid), position (from 1), block, block_accuracy
+quality   run keys; measure, of, figure, value: see `extract.quality_rows`
 diagnostics  run keys; epoch, position (from 1), block, figure (of `metrics.DIAGNOSTICS`), value
 memory    run keys; part, bytes
 seconds   run keys; part, seconds
@@ -33,7 +34,18 @@ import pandas as pd
 
 from lab.errors import UsageError
 from lab.report import variants
-from lab.report.extract import COLUMNS, KEYS, NUMERIC, block_rows, diagnostic_rows, epoch_rows, run_row
+from lab.report.extract import (
+    COLUMNS,
+    KEYS,
+    NUMERIC,
+    SPEEDS,
+    block_rows,
+    diagnostic_rows,
+    epoch_rows,
+    quality_rows,
+    run_row,
+)
+from lab.report.ledger import Ledger, read_ledger
 from lab.report.metrics import MEMORY_PARTS, PRIMARY, TIME_PARTS
 from lab.report.read import STATUSES, Unreadable, read_record, words
 from lab.report.text import short_id, visible
@@ -52,9 +64,11 @@ class Records:
     memory: pd.DataFrame
     seconds: pd.DataFrame
     diagnostics: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COLUMNS["diagnostics"]))
+    quality: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COLUMNS["quality"]))
     notes: tuple[tuple[str, str], ...] = ()
     settings: Mapping[tuple[str, str, str], Mapping[str, str]] = field(default_factory=dict)
     expected: int | None = None
+    ledger: Ledger | None = None  # of a comparison by `lab compare`
 
     @property
     def counts(self) -> dict[str, int]:
@@ -98,8 +112,19 @@ def load_records(
         if name not in found:
             lost = {**plan.get(name, {}), "status": "missing", "reason": "there is no such run folder"}
             found[name] = Path(), lost
+    roots = [Path(root) for root in ([runs] if isinstance(runs, Path | str) else runs)]
+    ledger = read_ledger(roots[0]) if len(roots) == 1 else None
     frames = _frames(found, notes)
-    return Records(**frames, expected=None if wanted is None else len(wanted))
+    if ledger is not None and not ledger.protocol.timed:
+        _untime(frames)
+    return Records(**frames, expected=None if wanted is None else len(wanted), ledger=ledger)
+
+
+def _untime(frames: dict[str, Any]) -> None:
+    """Take out all times: by its protocol a comparison claims none, and what is not claimed is not shown."""
+    frames["runs"][list(SPEEDS)] = math.nan
+    frames["epochs"][["epoch_seconds", "samples_per_second", "elapsed"]] = math.nan
+    frames["seconds"] = frames["seconds"].head(0)
 
 
 def records_of(found: Mapping[str, dict[str, Any]]) -> Records:
@@ -142,13 +167,14 @@ def _frames(found: Mapping[str, tuple[Path, dict[str, Any]]], notes: list[tuple[
     _count(rows, notes)
     pairs = sorted(zip(rows, (record for _, record in found.values()), strict=True), key=lambda pair: _order(pair[0]))
     long: dict[str, list[dict[str, Any]]] = {
-        "epochs": [], "blocks": [], "diagnostics": [], "memory": [], "seconds": [],
+        "epochs": [], "blocks": [], "diagnostics": [], "quality": [], "memory": [], "seconds": [],
     }  # fmt: skip
     for row, record in pairs:
         keys = {k: row[k] for k in KEYS}
         long["epochs"] += [{**keys, **epoch} for epoch in epoch_rows(record)]
         long["blocks"] += [{**keys, **block} for block in block_rows(record)]
         long["diagnostics"] += [{**keys, **figure} for figure in diagnostic_rows(record)]
+        long["quality"] += [{**keys, **figure} for figure in quality_rows(record)]
         long["memory"] += [{**keys, "part": p, "bytes": row[f"memory_{p}"]} for p in (*MEMORY_PARTS, "peak")]
         long["seconds"] += [{**keys, "part": p, "seconds": row[f"{p}_seconds"]} for p in TIME_PARTS]
     data = {"runs": [row for row, _ in pairs], **long}

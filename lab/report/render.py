@@ -25,7 +25,10 @@ from lab.report.sweeps import planned_runs, sweep_runs
 from lab.report.table import Table
 from lab.report.tables import make_tables
 
-TABLES = ("summary", "comparisons", "significance", "across", "audit", "memory", "blocks", "runs")
+TABLES = (
+    "summary", "comparisons", "significance", "across", "audit", "pareto", "targets", "budget", "protocol",
+    "calibration", "corruption", "outliers", "sizes", "memory", "blocks", "runs",
+)  # fmt: skip
 FIRST = ("summary", "comparisons", "significance", "across")  # of the tables: what the audit is about
 OWN = tuple(
     [f"figures/{k}.{e}" for k in (*KEYS, *OPTIONAL) for e in ("svg", "png")]

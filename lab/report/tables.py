@@ -12,11 +12,14 @@ from dataclasses import replace
 import pandas as pd
 
 from lab.report.compare import Comparison
+from lab.report.fronts import fronts, targets
 from lab.report.load import Records
 from lab.report.metrics import FRACTION, MEMORY_PARTS, METRICS, Metric, plus_minus
 from lab.report.numbers import plain, significant
 from lab.report.statistics import Interval, mean_interval
 from lab.report.table import DASH, Cell, Column, Table
+from lab.report.tables_beyond import beyond
+from lab.report.tables_of_budget import of_protocol
 from lab.report.tables_of_tests import across, significance
 from lab.report.text import short_id
 
@@ -27,9 +30,10 @@ Build = Callable[[pd.DataFrame], Cell]
 
 
 def make_tables(records: Records, comparisons: list[Comparison]) -> list[Table]:
-    """All tables that have a row: summary, comparisons, how sure they are, over all data sets, memory, blocks, runs."""
+    """All tables that have a row: what trainers reached and how sure that is, what it cost, and every run."""
     of_trainers = [summary(records), paired(comparisons), significance(comparisons), across(records)]
-    tables = [*of_trainers, memory(records), blocks(records), every_run(records)]
+    costs = [fronts(records), targets(records), *of_protocol(records), *beyond(records)]
+    tables = [*of_trainers, *costs, memory(records), blocks(records), every_run(records)]
     return [folded(t) for t in tables if t.rows]
 
 
@@ -110,7 +114,7 @@ def blocks(records: Records) -> Table:
 
 def paired(comparisons: list[Comparison]) -> Table:
     """One row for each pair of trainers compared over the same seeds."""
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for c in comparisons:
         difference, unit = c.difference.interval, c.metric.unit
         if difference.n == 0:
@@ -135,7 +139,9 @@ def paired(comparisons: list[Comparison]) -> Table:
         "Differences are taken seed by seed, so that what two runs of one seed share cancels. An interval that holds "
         "zero shows no difference. Ratios are geometric means of better over compared with."
     )
-    columns = tuple(Column(h, h in numeric) for h in headings)
+    columns: tuple[Column, ...] = tuple(Column(h, h in numeric) for h in headings)
+    if all(row[-2].text == DASH for row in rows):  # no run has a time, or none is claimed
+        columns, rows = (*columns[:-2], columns[-1]), [(*row[:-2], row[-1]) for row in rows]
     return Table("comparisons", "Paired comparisons", caption, columns, tuple(rows))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import numpy as np
 
@@ -55,8 +56,10 @@ def across(records: Records) -> Table:
     scores: dict[str, dict[str, list[float]]] = {}
     for (data, network, series), group in runs.groupby(["data", "network", "series"], sort=False):
         scores.setdefault(str(series), {})[f"{network} on {data}"] = list(group[key])
-    tasks = {task for found in scores.values() for task in found}
-    whole = {series: found for series, found in scores.items() if set(found) == tasks}
+    held = Counter(task for found in scores.values() for task in found)
+    tasks = {task for task, n in held.items() if n > 1}  # what one trainer alone was run on compares nothing
+    scores = {series: {t: v for t, v in found.items() if t in tasks} for series, found in scores.items()}
+    whole = {series: found for series, found in scores.items() if tasks and set(found) == tasks}
     rows = []
     if runs["data"].nunique() > 1 and len(whole) > 1:
         rows = [_across(series, whole) for series in whole]

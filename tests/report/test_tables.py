@@ -32,7 +32,7 @@ def test_the_summary_has_means_and_half_widths(whole: Made) -> None:
 def test_all_tables_of_whole_records(whole: Made) -> None:
     found = load_records(whole.runs)
     tables = {t.key: t for t in make_tables(found, compare(found))}
-    assert list(tables) == ["summary", "comparisons", "significance", "memory", "blocks", "runs"]
+    assert list(tables) == ["summary", "comparisons", "significance", "pareto", "memory", "blocks", "runs"]
     assert all(len(row) == len(t.columns) for t in tables.values() for row in t.rows)
     assert len(tables["comparisons"].rows) == 2 and len(tables["runs"].rows) == 12
     assert [c.heading for c in tables["blocks"].columns][-1] == "block 8, %"

@@ -12,6 +12,12 @@ from lab.report.text import counted, listed
 
 TIMES = ("samples_per_second", "train_seconds")
 SHARE = 0.1  # of the cores, that others kept busy while a run lasted
+UNCLAIMED = "The protocol claims no times, and none is shown."
+
+
+def _unclaimed(evidence: Evidence) -> bool:
+    ledger = evidence.records.ledger
+    return ledger is not None and not ledger.protocol.timed
 
 
 def mixed_machines(evidence: Evidence) -> Finding:
@@ -39,6 +45,8 @@ def mixed_machines(evidence: Evidence) -> Finding:
 
 def resumed_timings(evidence: Evidence) -> Finding:
     """A resumed run may have trained on two machines, so its times are left out; then speed rests on fewer seeds."""
+    if _unclaimed(evidence):
+        return passed(UNCLAIMED)
     lost, short = list[str](), list[str]()
     for c in evidence.comparisons:
         runs = evidence.of(c)
@@ -55,6 +63,8 @@ def resumed_timings(evidence: Evidence) -> Finding:
 
 def beside_load(evidence: Evidence) -> Finding:
     """Work of others on the same machine slows a run down, and not both sides alike."""
+    if _unclaimed(evidence):
+        return passed(UNCLAIMED)
     runs = evidence.used
     timed = runs[runs[list(TIMES)].notna().any(axis=1)]
     if timed.empty:

@@ -1,0 +1,129 @@
+"""Tables of what was measured beside accuracy: calibration, corrupted images, outliers; accuracy against rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pandas as pd
+
+from lab.report.ledger import Ledger
+from lab.report.load import Records
+from lab.report.numbers import fixed, plain, significant
+from lab.report.statistics import mean_interval
+from lab.report.table import DASH, Cell, Column, Table
+
+WHO = ("data", "network", "series")
+
+
+def beyond(records: Records) -> list[Table]:
+    """The tables that have a row."""
+    frame = records.quality[records.quality["counted"].astype(bool)]
+    tables = [calibration(frame), corruption(frame), outliers(frame)]
+    tables += [sizes(records.ledger, records)] if records.ledger is not None else []
+    return [table for table in tables if table.rows]
+
+
+def calibration(frame: pd.DataFrame) -> Table:
+    """One row for each readout of each trainer."""
+    frame = frame[frame["measure"] == "calibration"]
+    shown = {"ece": _percent, "ece_scaled": _percent, "brier": _three, "brier_scaled": _three, "nll": _three,
+             "nll_scaled": _three, "temperature": _three}  # fmt: skip
+    rows = [
+        (*_who(who), Cell(str(of)), *(_cell(_mean(group, figure), show) for figure, show in shown.items()))
+        for (*who, of), group in frame.groupby([*WHO, "of"], sort=False)
+    ]
+    columns = (*_HEAD, Column("readout"), Column("ECE", True, "%"), Column("ECE, scaled", True, "%"),
+               Column("Brier score", True), Column("Brier, scaled", True), Column("NLL", True),
+               Column("NLL, scaled", True), Column("temperature", True))  # fmt: skip
+    caption = (
+        "Whether a probability holds, means over seeds; less is better. ECE: expected calibration error over 15 bins "
+        "of equal mass (Nixon et al. 2019). Brier score (1950): squared distance from the one-hot label. NLL: negative "
+        "log likelihood in nats. Scaled: after division of the log probabilities by the temperature that fits the "
+        "validation rows best (Guo et al. 2017)."
+    )
+    return Table("calibration", "Calibration", caption, columns, tuple(rows))
+
+
+def corruption(frame: pd.DataFrame) -> Table:
+    """One row a trainer: accuracy on clean images, on corrupted ones, and by the way they were corrupted."""
+    frame = frame[frame["measure"] == "corruption"]
+    ways = [of for of in dict.fromkeys(frame["of"]) if of not in ("rows", "clean", "accuracy")]
+    rows = []
+    for who, group in frame.groupby(list(WHO), sort=False):
+        named = {of: float(part["value"].mean()) for of, part in group.groupby("of")}
+        cells = [_cell(named.get(name, math.nan), _percent) for name in ("clean", "accuracy", *ways)]
+        rows.append((*_who(who), *cells))
+    columns = (*_HEAD, Column("clean images", True, "%"), Column("corrupted, all", True, "%"),
+               *(Column(way, True, "%") for way in ways))  # fmt: skip
+    caption = (
+        "Accuracy on images that are worse than those trained on, means over three severities and over seeds, after "
+        "Hendrycks and Dietterich 2019; on the first 2,000 test rows."
+    )
+    return Table("corruption", "Corrupted images", caption, columns, tuple(rows))
+
+
+def outliers(frame: pd.DataFrame) -> Table:
+    """One row a trainer and score: how well it tells other images from the data set's own."""
+    frame = frame[frame["measure"] == "outliers"]
+    others = list(dict.fromkeys(frame["of"]))
+    rows = []
+    for (*who, score), group in frame.groupby([*WHO, "figure"], sort=False):
+        cells = [_cell(float(group.loc[group["of"] == other, "value"].mean()), _percent) for other in others]
+        rows.append((*_who(who), Cell(str(score).replace("probability_", "probability by ")), *cells))
+    columns = (*_HEAD, Column("score"), *(Column(f"AUROC, {other.replace('_', ' ')}", True, "%") for other in others))
+    caption = (
+        "The probability that an own test image has a higher score than another one; 50 % is blind. Scores: the "
+        "largest probability of a readout (Hendrycks and Gimpel 2017), or goodness itself under its best label."
+    )
+    return Table("outliers", "Images of another kind", caption, columns, tuple(rows))
+
+
+def sizes(ledger: Ledger, records: Records) -> Table:
+    """One row for each side and data set: test error by the number of training rows, the whole training part last."""
+    fewer = sorted({entry.rows for entry in ledger.entries if entry.rows is not None})
+    errors: dict[tuple[str, str], dict[int, list[float]]] = {}
+    for entry in ledger.entries:
+        if entry.rows is not None and not math.isnan(entry.accuracy):
+            errors.setdefault((entry.data, entry.side), {}).setdefault(entry.rows, []).append(1 - entry.accuracy)
+    whole: dict[tuple[str, str], list[float]] = {}
+    for run in records.counted.to_dict("records"):
+        if (who := ledger.runs.get(run["run_id"])) is not None:
+            whole.setdefault((who.data, who.side), []).append(run["test_error"])
+    rows = [
+        (Cell(side), Cell(ledger.shown(data)),
+         *(_cell(mean_interval(by.get(n, [])).mean, _percent) for n in fewer),
+         _cell(mean_interval(whole.get((data, side), [])).mean, _percent))
+        for (data, side), by in errors.items()
+    ]  # fmt: skip
+    columns = (Column("trainer"), Column("data"), *(Column(f"{plain(n)} rows", True, "%") for n in fewer),
+               Column("all rows", True, "%"))  # fmt: skip
+    caption = (
+        "Test error by the number of training rows, means over seeds, with the setting that was chosen; as many "
+        "epochs, so as many fewer updates."
+    )
+    return Table("sizes", "Test error against training rows", caption, columns, tuple(rows))
+
+
+_HEAD = (Column("trainer"), Column("network"), Column("data"))
+
+
+def _who(who: object) -> tuple[Cell, Cell, Cell]:
+    data, network, series = (str(part) for part in who)  # type: ignore[attr-defined]
+    return Cell(series), Cell(network), Cell(data)
+
+
+def _mean(group: pd.DataFrame, figure: str) -> float:
+    return float(group.loc[group["figure"] == figure, "value"].mean())
+
+
+def _cell(value: float, show: Callable[[float], str]) -> Cell:
+    return Cell(show(value) if math.isfinite(value) else DASH, value)
+
+
+def _percent(value: float) -> str:
+    return fixed(100 * value, 2)
+
+
+def _three(value: float) -> str:
+    return significant(value)

@@ -1,0 +1,112 @@
+"""Tables of a comparison by protocol: what n trials would have found, and what each side consists of."""
+
+from __future__ import annotations
+
+import math
+
+from lab.report.budget import best_of, trials_to_match
+from lab.report.ledger import Ledger, Study
+from lab.report.load import Records
+from lab.report.numbers import fixed, plain
+from lab.report.table import DASH, Cell, Column, Table
+from lab.report.text import counted
+
+SHOWN = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+
+
+def of_protocol(records: Records) -> list[Table]:
+    """The tables that have a row; none without a ledger."""
+    ledger = records.ledger
+    return [] if ledger is None else [t for t in (budget(ledger), heads(ledger, records)) if t.rows]
+
+
+def budget(ledger: Ledger) -> Table:
+    """One row for each study: the best validation accuracy of n trials, exactly, where trials were drawn at random."""
+    if ledger.protocol.tuning.sampler != "random":
+        return Table("budget", "Best of n trials", "", (), ())
+    most = max((len(study.trials) for study in ledger.studies), default=0)
+    shown = [n for n in SHOWN if n < most] + [most]
+    rows = [
+        (Cell(study.side), Cell(ledger.shown(study.data)), *(_best(study, n) for n in shown),
+         Cell(str(sum(t.status != "ok" for t in study.trials)), sum(t.status != "ok" for t in study.trials)))
+        for study in ledger.studies if study.trials
+    ]  # fmt: skip
+    columns = (Column("trainer"), Column("data"), *(Column(counted(n, "trial"), True, "%") for n in shown),
+               Column("ended badly", True))  # fmt: skip
+    caption = (
+        "Validation accuracy of the best of n trials drawn at random from those made: the exact mean over all choices "
+        "of n, and the values that hold 95 % of them. All that were made have one best, and so no interval. A trial "
+        "that ended badly counts as 0."
+    )
+    caption = " ".join([caption, *budget_sentences(ledger)])
+    return Table("budget", "Best of n trials", caption, columns, tuple(rows))
+
+
+def _best(study: Study, n: int) -> Cell:
+    if n > len(study.trials):
+        return Cell(DASH)
+    best = best_of([trial.value for trial in study.trials], n)
+    text = _percent(best.mean)
+    if n < len(study.trials):
+        text += f" ({_percent(best.low)} to {_percent(best.high)})"
+    return Cell(text, best.mean)
+
+
+def heads(ledger: Ledger, records: Records) -> Table:
+    """One row a side: what answers, and how many parameters that adds to the body."""
+    protocol, runs = ledger.protocol, records.counted
+    rows = []
+    for side in (*protocol.sides, *protocol.baselines):
+        own = runs[[entry is not None and entry.side == side.name for entry in map(ledger.runs.get, runs["run_id"])]]
+        body, head = own["parameters"].max(), own["head_parameters"].max()
+        searched = ", ".join(f"{r.key} by {r.size[1]:g} {r.size[0]}" for r in protocol.space(side))
+        tuned = side in protocol.sides
+        rows.append((
+            Cell(side.name), Cell(side.head or DASH), _count(body), _count(head), _count(body + head),
+            Cell(str(protocol.tuning.trials) if tuned else "0", protocol.tuning.trials if tuned else 0),
+            Cell(searched if tuned else DASH),
+        ))  # fmt: skip
+    columns = (Column("trainer"), Column("head"), Column("body", True), Column("head's parameters", True),
+               Column("all parameters", True), Column("trials on each data set", True), Column("searched"))  # fmt: skip
+    shared = ", ".join(protocol.shared)
+    seeds = counted(len(protocol.runs.seeds), "fresh seed")
+    caption = (
+        f"What the protocol gives each side. Shared by all: {shared}; {counted(protocol.runs.epochs, 'epoch')}, "
+        f"{seeds}, stop {protocol.runs.stop}. Baselines have a network of their own where they need one, and are not "
+        "tuned."
+    )
+    return Table("protocol", "The sides by the protocol", caption, columns, tuple(rows))
+
+
+def budget_sentences(ledger: Ledger) -> list[str]:
+    """For each data set, what a single trial of the first side is worth in trials of each other one."""
+    if ledger.protocol.tuning.sampler != "random":
+        return []
+    sentences = []
+    for task in ledger.protocol.data:
+        studies = {study.side: study for study in ledger.studies if study.data == task.name and study.trials}
+        first = studies.get(ledger.protocol.sides[0].name)
+        if first is None:
+            continue
+        wanted = best_of([t.value for t in first.trials], 1).mean
+        for side in ledger.protocol.sides[1:]:
+            if (study := studies.get(side.name)) is None:
+                continue
+            values = [t.value for t in study.trials]
+            n, best = trials_to_match(values, wanted), best_of(values, len(values)).mean
+            found = f"{side.name} needs {counted(n, 'trial')}" if n is not None else (
+                f"{side.name} does not come to that in {counted(len(values), 'trial')} ({_percent(best)} %)"
+            )  # fmt: skip
+            sentences.append(
+                f"On {ledger.shown(task.name)} one trial of {first.side} finds {_percent(wanted)} % validation "
+                f"accuracy in the mean; {found}."
+            )
+    return sentences
+
+
+def _percent(value: float) -> str:
+    return fixed(100 * value, 2)
+
+
+def _count(value: float) -> Cell:
+    return Cell(plain(value) if math.isfinite(value) else DASH, value)

@@ -1,0 +1,116 @@
+"""What a report makes of a comparison by protocol: best of n trials, costs, targets, measures, no times unclaimed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lab.report import load_records, make_report
+from lab.report.budget import best_of, trials_to_match
+from lab.report.compare import compare
+from lab.report.fronts import on_front, profile
+from lab.report.tables import make_tables
+from tests.report.compared import SEEDS, change, make_comparison, run_id
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_the_best_of_n_is_that_of_all_choices(n: int) -> None:
+    values = [0.3, 0.9, 0.9, 0.1, math.nan]
+    known = [0.0 if math.isnan(v) else v for v in values]
+    every = np.sort([max(choice) for choice in itertools.combinations(known, n)])
+    found = best_of(values, n)
+    assert found.mean == pytest.approx(every.mean())
+    assert (found.low, found.high) == (
+        every[max(0, math.ceil(0.025 * every.size - 1e-9) - 1)], every[math.ceil(0.975 * every.size - 1e-9) - 1],
+    )  # fmt: skip
+
+
+def test_how_many_trials_come_to_a_value() -> None:
+    values = [0.1, 0.2, 0.9]
+    assert trials_to_match(values, 0.39) == 1 and trials_to_match(values, 0.6) == 2
+    assert trials_to_match(values, 0.9) == 3 and trials_to_match(values, 0.95) is None
+
+
+def test_a_front_is_what_nothing_dominates() -> None:
+    assert on_front({"a": (1, 5), "b": (2, 3), "c": (2, 6), "d": (3, 3)}) == {"a", "b"}
+    assert on_front({"a": (1, 5), "b": (1, 5)}) == {"a", "b"}, "equal ones do not dominate each other"
+    assert on_front({"a": (1, math.nan), "b": (2, 0.0)}) == {"a"}, "what one does not know decides nothing"
+
+
+def test_a_profile_counts_a_miss_as_infinite() -> None:
+    costs = {"a": {"x": 1.0, "y": 4.0, "z": math.inf}, "b": {"x": 3.0, "y": 2.0, "z": math.inf, "alone": 1.0}}
+    found = profile(costs, (1, 2, 1e9))
+    assert found["a"] == pytest.approx([1 / 3, 2 / 3, 2 / 3]) and found["b"] == pytest.approx([1 / 3, 1 / 3, 2 / 3])
+    assert profile({}) == {}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_comparison(tmp_path_factory.mktemp("comparison"))
+
+
+def test_its_tables(runs: Path) -> None:
+    records = load_records(runs)
+    tables = {table.key: table for table in make_tables(records, compare(records))}
+    for table in tables.values():
+        assert all(len(row) == len(table.columns) for row in table.rows), table.key
+    heads = {key: [column.heading for column in table.columns] for key, table in tables.items()}
+    shown = {
+        key: [dict(zip(heads[key], [cell.text for cell in row], strict=True)) for row in table.rows]
+        for key, table in tables.items()
+    }
+    budget = shown["budget"][0]
+    assert budget["1 trial, %"] == "91.00 (90.00 to 92.00)" and budget["3 trials, %"] == "92.00"
+    assert "one trial of backprop finds 91.00 % validation accuracy" in tables["budget"].caption
+    forward = next(row for row in shown["targets"] if row["trainer"] == "forward-forward")
+    assert (forward["reached"], forward["epochs to target"]) == ("5 of 6", "2") and "time to target, s" not in forward
+    assert forward["within 1 times the best, %"] == "0" and forward["within 2 times the best, %"] == "83"
+    sides = {row["trainer"]: row for row in shown["protocol"]}
+    assert sides["forward"]["head"] == "goodness" and sides["backprop"]["trials on each data set"] == "3"
+    assert shown["calibration"][0]["ECE, %"] == "3.50" and shown["calibration"][0]["temperature"] == "2.00"
+    assert shown["corruption"][0] | {"noise, %": "70.00", "clean images, %": "98.00"} == shown["corruption"][0]
+    assert {row["score"] for row in shown["outliers"]} == {"probability by output", "goodness"}
+    assert [(row["100 rows, %"], row["trainer"]) for row in shown["sizes"]] == [
+        ("20.00", "backprop"),
+        ("20.00", "forward"),
+    ]
+    assert {row["on the front"] for row in shown["pareto"]} == {"yes"}
+
+
+def test_times_that_are_not_claimed_are_not_shown(runs: Path, tmp_path: Path) -> None:
+    page = make_report(runs, tmp_path / "out").read_text()
+    for absent in ("samples a second</", "figure-throughput", "figure-time", "figure-curves_seconds"):
+        assert absent not in page, absent
+    assert "Times are not shown" in page and "Audit passed as far as recorded: 1 of 16 rules" in page
+    assert load_records(make_comparison(tmp_path / "timed", timed=True)).runs["train_seconds"].notna().all()
+
+
+def test_measures_that_are_no_numbers_do_no_harm(tmp_path: Path) -> None:
+    found = make_comparison(tmp_path)
+    for seed, odd in zip(SEEDS, ([], {"calibration": 3}, {"x": {"y": "z"}}, None, {"a": [None]}, "b"), strict=True):
+        change(found / run_id("run", "backprop", seed) / "record.json", "final.measures", odd)
+    records = load_records(found)
+    assert make_tables(records, compare(records)) and len(records.runs) == 12
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"schema": 2}', '{"schema": 1, "protocol": {"name": "x"}}', "[" * 5000]
+)
+def test_a_ledger_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
+    found = make_comparison(tmp_path)
+    (tmp_path / "comparison.json").write_text(text)
+    assert load_records(found).ledger is None
+
+
+def test_a_ledger_names_no_file_elsewhere(tmp_path: Path) -> None:
+    found = make_comparison(tmp_path)
+    whole = json.loads((tmp_path / "comparison.json").read_text())
+    whole["studies"][0]["trials"] = ["../runs/" + run_id("run", "backprop", 0), 7, "/etc"]
+    (tmp_path / "comparison.json").write_text(json.dumps(whole))
+    ledger = load_records(found).ledger
+    assert ledger is not None and ledger.studies[0].trials == ()
