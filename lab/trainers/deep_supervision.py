@@ -77,9 +77,6 @@ class DeepSupervisionTrainer(BackpropTrainer):
     def options(self) -> dict[str, str]:
         return super().options() | {"weight": repr(self.weight)}
 
-    def _repeatable(self) -> bool:
-        return False
-
     def _pass(
         self, images: Array, target: Array, ctx: Ctx, deliver: Deliver, statistics: dict[str, Array], of: int = 0
     ) -> Array:

@@ -10,6 +10,7 @@ import pytest
 
 import lab
 from lab.data.augment import Augment
+from lab.trainers.deep_supervision import DeepSupervisionTrainer
 from tests.backend import device
 from tests.backend.device import DeviceArray, HostArrayLeak
 
@@ -33,11 +34,16 @@ TRAINERS = {
     "late beliefs": lambda **o: lab.ForwardForwardTrainer(lab.mlp(depth=2, width=12), belief_delay=2, **o),
     "lean backprop": lambda **o: lab.BackpropTrainer(lab.mlp(depth=3, width=12), recompute=2, micro_batches=2, **o),
     "dropout": lambda **o: lab.BackpropTrainer(lab.mlp(depth=2, width=12, dropout=0.3), **o),
+    "deep supervision": lambda **o: DeepSupervisionTrainer(lab.mlp(depth=2, width=12), **o),
     "forward_forward on images": lambda **o: lab.ForwardForwardTrainer(lab.cnn(channels=(2, 3)), **o),
 }
 
 # whose steps ask the host for something
-ONE_BY_ONE = {"contrastive": "the host draws for each step", "late beliefs": "belief_delay has the host choose"}
+ONE_BY_ONE = {
+    "contrastive": "the host draws for each step",
+    "late beliefs": "belief_delay has the host choose",
+    "deep supervision": "not known to need nothing of the host: DeepSupervisionTrainer",
+}
 
 
 def rows(n: int = 23) -> Any:
