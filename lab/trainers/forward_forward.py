@@ -40,6 +40,8 @@ class ForwardForwardTrainer(LocalTrainer):
                drawn at each step; fixed: one wrong label an image, drawn once (known to be worse)
     passes     joint: positive and negative rows in one batch; separate: one after the other, gradients summed, which
                holds half the rows at a time and gives the same update up to rounding
+    phase      0: positive and negative rows at every step; k: k steps of positive rows alone, then k of negative ones
+               alone, and so on (Hinton 2022, on sleep: it can hold where gradients are remembered over many phases)
     belief_delay  steps by which hard negatives lag behind: the head sees each batch so many steps before the blocks
                learn from it, and its beliefs of that time choose the wrong labels. 0: beliefs of the same step
     The rest as in LocalTrainer. Default optimizer: the recipe's averaged gradient at rate 0.01, decay 0.001, cool-down.
@@ -58,6 +60,7 @@ class ForwardForwardTrainer(LocalTrainer):
         negatives: Negatives = "hard",
         passes: Literal["joint", "separate"] = "joint",
         schedule: Literal["simultaneous", "greedy"] = "simultaneous",
+        phase: int = 0,
         belief_delay: int = 0,
         seed: int = 0,
         batch_size: int = 100,
@@ -86,6 +89,11 @@ class ForwardForwardTrainer(LocalTrainer):
         )
         self.readout = readout or Readout()
         self.negatives, self.passes = negatives, passes
+        self.phase = convert(phase, int, "phase")
+        if self.phase < 0:
+            raise UsageError(
+                f"phase={phase} is no number of steps; use 0 for both kinds of rows at every step, or more"
+            )
         self.belief_delay = convert(belief_delay, int, "belief_delay")
         if self.belief_delay < 0 or (self.belief_delay and negatives != "hard"):
             raise UsageError(
@@ -93,10 +101,10 @@ class ForwardForwardTrainer(LocalTrainer):
             )
         if negatives == "hard" and self.readout.head == "none":
             raise UsageError("negatives=hard are drawn from the softmax head; choose a head, or negatives=uniform")
-        if passes == "separate" and self.objective.paired:
+        if (passes == "separate" or self.phase) and self.objective.paired:
             raise UsageError(
                 f"{type(self.objective).__name__} compares each positive row with its negative one, "
-                "which passes=separate shows apart; use passes=joint"
+                "which passes=separate and phases show apart; use passes=joint and phase=0"
             )
 
     # -- building ------------------------------------------------------------------------------------------------
@@ -126,7 +134,7 @@ class ForwardForwardTrainer(LocalTrainer):
         return super()._arrays() | self._head.arrays() | self._beliefs.arrays()
 
     def options(self) -> dict[str, str]:
-        own = ("readout", "negatives", "passes", "belief_delay")
+        own = ("readout", "negatives", "passes", "phase", "belief_delay")
         return super().options() | {name: str(getattr(self, name)) for name in own}
 
     # -- training ------------------------------------------------------------------------------------------------
@@ -156,12 +164,16 @@ class ForwardForwardTrainer(LocalTrainer):
         if self.belief_delay and isinstance(step, int) and step + self.belief_delay < len(self._batches):
             self._look_at(step + self.belief_delay, step, rate)
         shown = self.shown(images, target, wrong, base)
+        if self.phase:
+            shown = [shown[self.progress.step // self.phase % 2]]
         del images, probabilities, base
         return figures | self.update_blocks(shown, ctx)
 
     def _unrepeatable(self) -> str:
         if self.belief_delay:
             return "belief_delay has the host choose which beliefs each step is given"
+        if self.phase:
+            return "phase has steps of positive rows and steps of negative ones"
         if self.schedule == "greedy":
             return super()._unrepeatable()
         return of_others(self, ForwardForwardTrainer, self.objective)
@@ -193,7 +205,7 @@ class ForwardForwardTrainer(LocalTrainer):
         assert label is not None
         with self.ops.usage.during("label", "activations"):
             labels = [label.one_hot(target, self.ops), label.one_hot(wrong, self.ops)]
-            carried = [labels] if self.passes == "joint" else [labels[:1], labels[1:]]
+            carried = [labels] if self._together else [labels[:1], labels[1:]]
             found = []
             for each, rows in zip(carried, self.rows(target), strict=True):
                 x, base = self.network.labelled(images, each, self.ops, base)
@@ -203,9 +215,14 @@ class ForwardForwardTrainer(LocalTrainer):
     def rows(self, target: Array) -> list[Rows]:
         """Which rows are what in each pass over images with labels `target`."""
         n = len(target)
-        if self.passes == "joint":
+        if self._together:
             return [Rows(n, slice(0, n), slice(n, 2 * n), target)]
         return [Rows(n, slice(0, n), slice(0, 0), target), Rows(n, slice(0, 0), slice(0, n), target)]
+
+    @property
+    def _together(self) -> bool:
+        """Whether positive and negative rows are in one pass."""
+        return self.passes == "joint" and not self.phase
 
     def sound_head(self, loss: Array) -> None:
         """Raise Diverged unless the head's loss is finite; on a GPU that is seen at the end of the epoch."""
@@ -307,14 +324,15 @@ class ForwardForwardTrainer(LocalTrainer):
         shared = sum(block.flops() for block in network.input_readers()) if network.shares_images else 0
         head = 2 * sum(int(v.size) for v in self._head.weights.values())
         neutral = {"none": 0, "recomputed": 2}.get(self.readout.head, 1)
-        once = (2 if self.belief_delay else 1) + (1 if self.passes == "joint" else 2)
-        per_sample = (forward - shared) * (2 + neutral + 2) + once * shared + 2 * head
+        kinds = 1 if self.phase else 2  # of rows at a step
+        once = (2 if self.belief_delay else 1) + (1 if self.passes == "joint" else kinds)
+        per_sample = (forward - shared) * (kinds + neutral + kinds) + once * shared + 2 * head
         by, listed = self.answers_by, self.readout.shortlist
         passes = {"goodness": self.n_outputs, "softmax": 1, "shortlist": 1 + listed}[by]
         asked = passes * (forward - shared) + shared
         return {
-            "rows_per_sample": 2 + neutral,
-            "passes_per_step": 2 + neutral,
+            "rows_per_sample": kinds + neutral,
+            "passes_per_step": kinds + neutral,
             "passes_per_prediction": passes,
             "flops_per_step": self.batch_size * per_sample,
             "flops_per_prediction": asked + (0 if by == "goodness" else head),

@@ -136,6 +136,7 @@ OPTIONS = [
     ["trainer=local", "objective=cwcomp", "model=cnn"],
     ["trainer=contrastive"],
     ["trainer=unsupervised"],
+    ["trainer=forward_forward", "trainer.phase=3"],
     ["trainer=unsupervised", "trainer.passes=separate", "readout.head=recomputed"],
     ["trainer=forward_forward", "objective=symba"],
     ["trainer=feedback_alignment", "model=cnn", "trainer.caches=recomputed"],

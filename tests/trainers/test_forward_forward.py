@@ -16,7 +16,7 @@ from lab.layers import Ctx
 from lab.networks import linear, mlp
 from lab.objectives import Goodness
 from lab.optimizers import SGD
-from lab.trainers import ForwardForwardTrainer, Readout
+from lab.trainers import ForwardForwardTrainer, Readout, check_trainer
 from lab.trainers.negatives import hard, uniform
 from tests.trainers.checks import check_locality, check_recipe, forward_forward, images
 
@@ -28,6 +28,24 @@ def toy(n: int = 60, seed: int = 0) -> Split:
     x = rng.standard_normal((n, 12)) * 0.3
     x[np.arange(n), y * 4] += 2
     return Split(x, y.astype(np.int64))
+
+
+def test_phases_show_positive_rows_alone_and_then_negative_ones_alone() -> None:
+    trainer = ForwardForwardTrainer(mlp(depth=2, width=8), batch_size=10, phase=3)
+    seen: list[bool] = []
+    update = trainer.update_blocks
+
+    def look(shown: Any, ctx: Any) -> Any:
+        (_, rows), *rest = shown
+        assert not rest
+        assert (rows.positive.stop > 0) != (rows.negative.stop > 0)
+        seen.append(rows.positive.stop > 0)
+        return update(shown, ctx)
+
+    trainer.update_blocks = look  # type: ignore[method-assign, assignment]
+    list(trainer.fit(toy(40), epochs=3))
+    assert seen == ([True] * 3 + [False] * 3) * 2
+    check_trainer(lambda: ForwardForwardTrainer(mlp(depth=2, width=8), batch_size=10, phase=2))
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
