@@ -54,7 +54,7 @@ def compare(protocol: Protocol, out: Path, *, until: Until = "report", progress:
     if until == "report":
         from lab.report import make_report
 
-        print(f"report: {make_report(out / 'runs', out, title=protocol.question or None)}")
+        print(f"report: {make_report(out / 'runs', out)}")
     return 0 if all(outcome.status == "ok" for outcome in outcomes) else 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,7 +32,8 @@ class Comparison:
     a second and of activation memory. `first` is the better one of the two in the mean. `over_rows` is the interval of
     the difference that comes from the test rows, and `rows_p` the largest of the seeds' p values by McNemar's test,
     where runs recorded which rows they answered rightly; `corrected_p` is p after Holm's correction for all comparisons
-    made. `audit` says how the comparison's audit came out, where there was one.
+    made. `audit` says how the comparison's audit came out, where there was one; `one_of_many`, that `second` is not the
+    only one that this network and data set have, so that a sentence has to name it.
     """
 
     data: str
@@ -46,6 +48,7 @@ class Comparison:
     rows_p: float = math.nan
     corrected_p: float = math.nan
     audit: str = ""
+    one_of_many: bool = False
 
     @property
     def p(self) -> float:
@@ -102,10 +105,10 @@ class Comparison:
         return f"no clear difference: {better}, but the 95 % interval ({spread}, {seeds}) holds zero{aside}"
 
     def _better(self, size: float, scale: float) -> str:
-        shown = _size(size, self.metric, scale)
+        shown, than = _size(size, self.metric, scale), f" than {self.second}" if self.one_of_many else ""
         if self.metric.unit is FRACTION:
-            return f"is {shown} {self.metric.unit.points} better"
-        return f"has a {self.metric.label} {shown} {self.metric.better}"
+            return f"is {shown} {self.metric.unit.points} better{than}"
+        return f"has a {self.metric.label} {shown} {self.metric.better}{than}"
 
 
 _SPEED = ("trains about as many samples a second", "trains {} times as many samples a second")
@@ -144,8 +147,11 @@ def compare(records: Records) -> list[Comparison]:
             for other, theirs in ((t, s) for t, s in series if t != trainers[0]):
                 if _comparable(records, str(data), str(network), (trainer, ours), (other, theirs), series):
                     results.append(_compare(str(data), str(network), metric, runs, ours, theirs))
-    corrected = holm([c.p for c in results])
-    return [replace(c, corrected_p=p) for c, p in zip(results, corrected, strict=True)]
+    corrected, places = holm([c.p for c in results]), Counter((c.data, c.network) for c in results)
+    return [
+        replace(c, corrected_p=p, one_of_many=places[c.data, c.network] > 1)
+        for c, p in zip(results, corrected, strict=True)
+    ]
 
 
 def _comparable(

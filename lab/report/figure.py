@@ -18,6 +18,7 @@ from lab.report.style import PAPER, PNG_SCALE, WIDTH, series_style
 from lab.report.text import counted, listed
 
 COLUMNS = 2
+GUESSES = "chance"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,9 @@ class Look:
     """
 
     def __init__(self, records: Records) -> None:
-        self.records, self.runs = records, records.counted
+        # what nobody trained stands in the tables: on the scale of a figure all others would be one point
+        self._guesses = set(records.counted["trainer"]) > {GUESSES}
+        self.records, self.runs = records, self._drawn(records.counted)
         order = self.runs["family"].map(lambda f: {"backprop": 0, "forward_forward": 1}.get(f, 2))
         names = dict.fromkeys(self.runs.assign(order=order).sort_values("order", kind="stable")["series"])
         self.styles = {name: series_style(i) for i, name in enumerate(names)}
@@ -87,7 +90,10 @@ class Look:
 
     def counted(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows of a frame that belong to runs which count."""
-        return frame[frame["counted"].astype(bool)]
+        return self._drawn(frame[frame["counted"].astype(bool)])
+
+    def _drawn(self, frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[frame["trainer"] != GUESSES] if self._guesses else frame
 
     def label(self, series: str, n: int) -> str:
         """A series' name, with its number of seeds where not all have the same."""

@@ -134,6 +134,7 @@ def content(
 ) -> dict[str, Any]:  # fmt: skip
     """Everything that both the page and its Markdown twin say, as plain text."""
     question = _question(records)
+    asked = "" if records.ledger is None else records.ledger.protocol.question
     links = {
         run["run_id"]: write.link(os.path.relpath(run["folder"], out.absolute()).replace(os.sep, "/") + "/")
         for run in records.runs.to_dict("records")
@@ -141,8 +142,8 @@ def content(
     }
     counts = records.counts
     return {
-        "title": text.visible(title) if title else question,
-        "subtitle": question if title else "",
+        "title": text.visible(title or asked or question),
+        "subtitle": question if title or asked else "",
         "answers": _answers(records, comparisons),
         "audit": top,
         "status": status_text(records),

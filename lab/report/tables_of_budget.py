@@ -9,7 +9,7 @@ from lab.report.ledger import Ledger, Study
 from lab.report.load import Records
 from lab.report.numbers import fixed, plain
 from lab.report.table import DASH, Cell, Column, Table
-from lab.report.text import counted
+from lab.report.text import counted, listed
 
 SHOWN = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 
@@ -79,29 +79,30 @@ def heads(ledger: Ledger, records: Records) -> Table:
 
 
 def budget_sentences(ledger: Ledger) -> list[str]:
-    """For each data set, what a single trial of the first side is worth in trials of each other one."""
+    """For each data set, what one trial of the first side is worth in trials of each other one."""
     if ledger.protocol.tuning.sampler != "random":
         return []
     sentences = []
     for task in ledger.protocol.data:
         studies = {study.side: study for study in ledger.studies if study.data == task.name and study.trials}
-        first = studies.get(ledger.protocol.sides[0].name)
-        if first is None:
+        first = studies.pop(ledger.protocol.sides[0].name, None)
+        if first is None or not studies:
             continue
-        wanted = best_of([t.value for t in first.trials], 1).mean
-        for side in ledger.protocol.sides[1:]:
-            if (study := studies.get(side.name)) is None:
-                continue
-            values = [t.value for t in study.trials]
-            n, best = trials_to_match(values, wanted), best_of(values, len(values)).mean
-            found = f"{side.name} needs {counted(n, 'trial')}" if n is not None else (
-                f"{side.name} does not come to that in {counted(len(values), 'trial')} ({_percent(best)} %)"
-            )  # fmt: skip
-            sentences.append(
-                f"On {ledger.shown(task.name)} one trial of {first.side} finds {_percent(wanted)} % validation "
-                f"accuracy in the mean; {found}."
-            )
+        wanted = best_of([trial.value for trial in first.trials], 1).mean
+        others = [_to_match(study, wanted) for study in studies.values()]
+        sentences.append(
+            f"On {ledger.shown(task.name)} one trial of {first.side} finds {_percent(wanted)} % validation accuracy in "
+            f"the mean; {listed(others)}."
+        )
     return sentences
+
+
+def _to_match(study: Study, wanted: float) -> str:
+    values = [trial.value for trial in study.trials]
+    if (n := trials_to_match(values, wanted)) is not None:
+        return f"{study.side} needs {counted(n, 'trial')} for that"
+    best, made = best_of(values, len(values)).mean, counted(len(values), "trial")
+    return f"{study.side} does not come to that in {made} ({_percent(best)} %)"
 
 
 def _percent(value: float) -> str:

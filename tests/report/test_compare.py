@@ -127,3 +127,13 @@ def test_missing_costs_leave_the_sentence_whole(tmp_path: Path) -> None:
         record["memory"], record["measured"] = {}, {}
         write(tmp_path, record)
     assert sentences(tmp_path)[0].endswith("(1 paired seed, so no interval).")
+
+
+def test_where_there_are_several_the_sentence_names_the_other_one(tmp_path: Path) -> None:
+    for family in ("backprop", "forward_forward", "feedback_alignment"):
+        for seed in range(3):
+            write(tmp_path, make_record(family, seed=seed))
+    found = [c.sentence for c in compare(load_records(tmp_path))]
+    assert len(found) == 2 and all(" than forward-forward" in s or " than feedback-alignment" in s for s in found)
+    (alone,) = compare(load_records(tmp_path, run_ids=[p.name for p in tmp_path.iterdir() if p.name[:2] != "fe"]))
+    assert " than " not in alone.sentence
