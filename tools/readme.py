@@ -16,6 +16,7 @@ from lab.audit import Evidence, audit, judged
 from lab.report import load_records
 from lab.report.table import Table
 from lab.report.tables import folded, summary
+from lab.report.tables_of_budget import budget_sentences
 from tools import benches, support
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +26,11 @@ SECTIONS = {
         "reports/quick/runs",
         ("trainer", "seeds", "test error", "accuracy by goodness", "accuracy by softmax head", "training time",
          "samples a second", "activations", "peak memory"),
+    ),
+    "comparison": (
+        "reports/comparison/runs",
+        ("trainer", "network", "data", "seeds", "test error", "accuracy by goodness", "accuracy by softmax head",
+         "activations", "peak memory"),
     ),
     "ff_3x1000": (
         "reports/ff_3x1000/runs",
@@ -63,6 +69,7 @@ def section(name: str) -> str:
     evidence = Evidence(records)
     compared = judged(evidence, audit(evidence)) if several else []
     sentences = [f"{comparison.sentence}\n" for comparison in compared]
+    sentences += [f"{said}\n" for said in (budget_sentences(records.ledger) if records.ledger is not None else [])]
     return "\n".join([*sentences, markdown(table, columns)])
 
 
