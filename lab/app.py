@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +26,9 @@ COMMANDS = ("data", "report", "resume", "tune", "compare", "audit", "watch", "ex
 # Hydra's options that take the next argument as their value.
 _VALUED = ("-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir", "-p", "--package", "-c", "--cfg",
            "-i", "--info")  # fmt: skip
+# The presets in conf/hydra/launcher are named as the plugins name theirs, and checked against their types; Hydra will
+# drop that with its next version. Launchers' processes import this module as well.
+warnings.filterwarnings("ignore", message=r"[\s\S]*is validated against ConfigStore schema with the same name")
 _outcomes: list[Outcome] = []  # of the jobs made in this process since `main` began
 _began = 0.0  # when that was
 
@@ -52,28 +57,34 @@ def config_folder() -> Path:
     raise UsageError(f"there is no conf/config.yaml beside {package}; install the package again")
 
 
-def job(config: DictConfig) -> None:
-    """One Hydra job: a single run, or one run of a sweep. It never raises for a run that went wrong."""
+def job(config: DictConfig) -> float:
+    """One Hydra job: a single run, or one run of a sweep. It never raises for a run that went wrong.
+
+    For sweepers that search it returns how good the run is by the validation rows, higher is better; -inf without them.
+    """
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
     from lab.config import parse
+    from lab.record.generations import merit
     from lab.sweep.hooks import plain
-    from lab.sweep.launch import launch, refused
-    from lab.sweep.plan import read_plan
+    from lab.sweep.launch import launch, name_run, refused
+    from lab.sweep.plan import differences, read_lines
     from lab.sweep.screen import Screen
 
     hydra = HydraConfig.get()
     place, more, keep, planned, name = "run", "", False, False, ""
     try:
+        if hydra.mode == RunMode.MULTIRUN:
+            _go_to(hydra.runtime.cwd)
         checked = parse(plain(config))
         if hydra.mode == RunMode.MULTIRUN:
             keep, place = True, f"run {hydra.job.num + 1}"
-            folder = Path(hydra.sweep.dir)
-            if (folder / "sweep.json").exists():
-                plan, planned = read_plan(folder), True
-                place += f"/{len(plan.runs)}"
-                more, name = plan.differences(hydra.job.num), plan.runs[hydra.job.num].run_id
+            if (lines := read_lines(Path(hydra.sweep.dir))) is not None:
+                (count, shared), planned = lines, True
+                place = f"run {hydra.job.num + 1}/{count}" if hydra.job.num < count else "run again"
+                more = differences(map(str, hydra.overrides.task), shared)
+            name = name_run(checked)
         screen, since = Screen(progress=checked.progress), (_began or None) if keep else None
         outcome = launch(checked, screen, place=place, more=more, keep=keep, wait=not planned, since=since)
         if outcome.record is not None and not keep:
@@ -84,6 +95,18 @@ def job(config: DictConfig) -> None:
     _outcomes.append(outcome)
     if outcome.status == "stopped":
         raise KeyboardInterrupt  # ends a sweep as well; nothing else gets past Hydra
+    value = merit(outcome.record.final.get("valid") or {}) if outcome.record is not None else None
+    return -math.inf if value is None else value
+
+
+def _go_to(folder: str) -> None:
+    """A launcher's process may start elsewhere, on another machine even; paths are meant from where the user is."""
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise UsageError(
+            f"{os.uname().nodename} cannot see {folder} ({error.strerror}); start the sweep in a folder that all share"
+        ) from None
 
 
 def _hydra(arguments: list[str]) -> int:
@@ -92,6 +115,7 @@ def _hydra(arguments: list[str]) -> int:
 
     from lab.guard import guarded
     from lab.overrides import explained
+    from lab.sweep.relaunch import relaunching
 
     for argument in arguments:
         if argument.startswith("--e"):  # --experimental-rerun, in full or abbreviated
@@ -105,7 +129,12 @@ def _hydra(arguments: list[str]) -> int:
     _began = time.time()
     application = hydra.main(config_path=str(config_folder()), config_name="config", version_base="1.3")(job)
     stopped = False
-    with _as_command_line(arguments), explained(arguments, config_folder()), guarded(arguments):
+    with (
+        _as_command_line(arguments),
+        explained(arguments, config_folder()),
+        guarded(arguments),
+        relaunching() as launched,
+    ):
         try:
             application()
         except KeyboardInterrupt:
@@ -114,7 +143,9 @@ def _hydra(arguments: list[str]) -> int:
     if plan is not None:
         from lab.sweep.summary import sum_up
 
-        return sum_up(plan, stopped or _left_over(plan))
+        if launched.gave_up:
+            print(f"the launcher left runs undone; `lab resume {plan.folder}` makes them on this machine")
+        return sum_up(plan, stopped or (not launched.gave_up and _left_over(plan)))
     if stopped and not _outcomes:
         return 130
     worst = max((outcome.exit_code for outcome in _outcomes), default=0)

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lab.measure.build import code_version
 from lab.record import storage
 
 
@@ -22,7 +21,7 @@ def table(results: Iterable[dict[str, Any]]) -> str:
     for found in results:
         key = found["test"], "all" if found["long"] else "a sample"
         counts, seconds = rows.setdefault(key, (Counter(), 0.0))
-        counts.update({k: v for k, v in found.items() if k not in ("test", "long", "seconds")})
+        counts.update({k: v for k, v in found.items() if k not in ("test", "long", "version", "seconds")})
         rows[key] = counts, seconds + found["seconds"]
     lines = ["| test | of what there is to try | tried and found | seconds |", "|---|---|---|---:|"]
     total: Counter[str] = Counter()
@@ -45,9 +44,16 @@ def main(argv: list[str]) -> int:
     if not found:
         print(f"{results} holds no results; run the tests with LAB_RELIABILITY_RESULTS={results}", file=sys.stderr)
         return 2
+    versions = sorted({entry["version"] for entry in found})
+    if len(versions) > 1:
+        print(
+            f"{results} holds results of {' and '.join(versions)}; a table is of one version: remove it",
+            file=sys.stderr,
+        )
+        return 2
     text = (
         "# Runs and sweeps that survive\n\n"
-        f"What the tests in `tests/reliability` tried on version {code_version()}, written down by the tests\n"
+        f"What the tests in `tests/reliability` tried on version {versions[0]}, written down by the tests\n"
         "that passed; `make test-long` tries all there is. A fault is injected at an operation of the disk, a kill is\n"
         "a SIGKILL of a process, and a run ends equal if its weights and record are those of an uninterrupted run,\n"
         "bit for bit, but for times.\n\n"

@@ -12,17 +12,28 @@ from lab.errors import UsageError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-# What Hydra may make, beside the classes of plugins that are installed and of modules that the user lists. Exact names:
+# What Hydra may make, beside the classes of plugins that the user chooses and of modules that the user lists.
+# Exact names:
 # by a dotted path through a module one would reach whatever that module imports.
 TARGETS = {
     "lab.sweep.hooks.Planning",
     "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
     "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
+    "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
+    "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher",
+    "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher",
+    "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher",
+    "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper",
+    "optuna.samplers.RandomSampler",
+    "optuna.samplers.TPESampler",
 }
 _LOGGING = {"logging.StreamHandler", "logging.FileHandler", "logging.NullHandler", "logging.Formatter"}
 _STREAMS = {"ext://sys.stdout", "ext://sys.stderr"}
 _CALLABLES = {"()": {"colorlog.ColoredFormatter"}, "class": _LOGGING, "queue": set(), "listener": set()}
-_SHELL = {"setup", "python", "srun_args", "additional_parameters", "runtime_env", "address"}  # of launchers
+# Of launchers and sweepers: what runs commands, opens ports, or sends the work and the code elsewhere.
+_SHELL = {"setup", "python", "srun_args", "additional_parameters", "custom_search_space", "storage"}
+_PLAIN = {"additional_parameters": ({"requeue": True},)}  # as a preset has it
+_RAY_NUMBERS = ("num_cpus", "num_gpus", "object_store_memory")
 
 
 def check_composed(config: DictConfig, arguments: Sequence[str]) -> None:
@@ -33,12 +44,10 @@ def check_composed(config: DictConfig, arguments: Sequence[str]) -> None:
     whole = OmegaConf.to_container(config, resolve=False)
     assert isinstance(whole, dict)
     hydra: dict[str, Any] = whole.pop("hydra", {})
-    _check_targets(whole, hydra, asked.get("imports", ""))
+    _check_targets(whole, hydra, asked)
     for name in ("job_logging", "hydra_logging"):
         _check_logging(hydra.get(name), f"hydra.{name}")
-    for path, key, value in _walk(hydra.get("launcher"), "hydra.launcher"):
-        if key in _SHELL and value and path not in asked:
-            raise UsageError(f"{path} could run commands; it counts on the command line only")
+    _check_engines(hydra, asked)
     for name in ("env_set", "env_copy"):
         if (hydra.get("job") or {}).get(name) and not any(key.startswith(f"hydra.job.{name}") for key in asked):
             raise UsageError(
@@ -48,6 +57,26 @@ def check_composed(config: DictConfig, arguments: Sequence[str]) -> None:
     if odd:
         raise UsageError(f"imports={odd} would run code that a config file names; write it on the command line")
     _check_folders(config, asked)
+
+
+def _check_engines(hydra: dict[str, Any], asked: dict[str, str]) -> None:
+    """Launchers and sweepers run commands by design; a file may choose one, and how many runs it makes at a time."""
+    for name in ("launcher", "sweeper"):
+        part = {k: v for k, v in (hydra.get(name) or {}).items() if k != "params"}  # a sweep's params are keys of runs
+        for path, key, value in _walk(part, f"hydra.{name}"):
+            plain = not value or value in _PLAIN.get(key, ())
+            if path.startswith("hydra.launcher.ray.init."):
+                plain = (
+                    value is None
+                    or (key, value) == ("include_dashboard", False)
+                    or (type(value) in (int, float) and key in _RAY_NUMBERS)
+                )
+            elif path.startswith("hydra.launcher.ray.remote."):
+                plain = key in ("num_cpus", "num_gpus", "max_retries", "memory")
+            elif key not in _SHELL:
+                continue
+            if not plain and path not in asked:
+                raise UsageError(f"{path} could run commands; it counts on the command line only")
 
 
 def _asked(arguments: Sequence[str]) -> dict[str, str]:
@@ -69,24 +98,25 @@ def _walk(value: Any, path: str = "") -> Iterator[tuple[str, str, Any]]:
         yield from _walk(inner, here)
 
 
-def _check_targets(whole: Any, hydra: dict[str, Any], imports: str) -> None:
+def _check_targets(whole: Any, hydra: dict[str, Any], asked: dict[str, str]) -> None:
     for path, key, value in _walk(whole):
         if key == "_target_":
             raise UsageError(f"{path}={value} names a class; parts are named by `name`, and registered in Python")
     for path, key, value in _walk(hydra, "hydra"):
-        if key == "_target_" and value not in TARGETS and not _defined_there(value, imports):
+        if key == "_target_" and value not in TARGETS and not _defined_there(value, asked):
             raise UsageError(
                 f"{path}={value} is not among the classes that a config may name; one of your own counts where its "
                 "module is listed on the command line: imports=[MODULE]"
             )
 
 
-def _defined_there(target: Any, imports: str) -> bool:
-    """Whether a plugin's module, or one that the user listed, defines the class; not what it merely imports."""
+def _defined_there(target: Any, asked: dict[str, str]) -> bool:
+    """Whether a module that the user listed, or a plugin that the user chose, defines the class."""
     import importlib
 
     module, _, name = str(target).rpartition(".")
-    if module not in _words(imports) and not module.startswith("hydra_plugins."):
+    chosen = module.startswith("hydra_plugins.") and ("hydra/launcher" in asked or "hydra/sweeper" in asked)
+    if module not in _words(asked.get("imports", "")) and not chosen:
         return False
     try:
         found = getattr(importlib.import_module(module), name, None)
@@ -119,7 +149,7 @@ def _check_folders(config: DictConfig, asked: dict[str, str]) -> None:
     runs = value("runs") or "runs"
     if not _inside(runs, ".") and asked.get("runs", "").strip("'\"") != runs:
         raise UsageError(f"runs={runs} lies outside this folder; a folder elsewhere counts on the command line only")
-    for key in ("hydra.run.dir", "hydra.sweep.dir"):
+    for key in ("hydra.run.dir", "hydra.sweep.dir", "hydra.launcher.submitit_folder", "hydra.launcher.temp_folder"):
         folder = value(key)
         if folder is not None and key not in asked and not (_inside(folder, ".") or _inside(folder, runs)):
             raise UsageError(f"{key}={folder} lies outside this folder; it counts on the command line only")

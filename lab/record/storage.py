@@ -147,9 +147,11 @@ def read_json(path: str | os.PathLike[str], limit: int = 1 << 26) -> Any:
 
 
 def parse_json(text: bytes | str) -> Any:
-    """The value of a JSON text with strict rules: no NaN, no key twice, at most 64 levels. Raises ValueError."""
+    """The value of a JSON text with strict rules: UTF-8, no NaN, no key twice, at most 64 levels. Raises ValueError."""
+    # Given bytes, the library would guess among five encodings, and load the modules of those it has not got yet.
+    plain = text if isinstance(text, str) else bytes(text).decode("utf-8")
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(plain, object_pairs_hook=_unique, parse_constant=_no_constant)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if _too_deep(value):

@@ -29,6 +29,7 @@ class Planning(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra with the composed config; ends the program with one sentence where the sweep is wrong."""
         Planning.plan = None
+        _fill_cores(config)
         if not str(config.hydra.sweeper._target_).endswith("BasicSweeper"):
             return  # a search decides on its next run only when it knows the last one's result
         try:
@@ -45,9 +46,10 @@ class Planning(Callback):
         if any(str(o).startswith("hydra.sweep.dir=") for o in config.hydra.overrides.hydra):
             return
         with read_write(config), open_dict(config):
-            config.hydra.sweep.dir = str(plan.folder)
+            folder = str(plan.folder.absolute())  # for jobs that start elsewhere
+            config.hydra.sweep.dir = folder
             # Hydra composes each job's config anew from these.
-            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(str(plan.folder))}")
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(folder)}")
 
     def _plan(self, config: DictConfig) -> Plan:
         loader = GlobalHydra.instance().config_loader()
@@ -59,6 +61,17 @@ class Planning(Callback):
             jobs.append((parse(plain(composed)), overrides))
         first = jobs[0][0]
         return make_plan(first.name, first.runs, jobs)
+
+
+def _fill_cores(config: DictConfig) -> None:
+    """As many runs at a time, where a launcher leaves that open, as have a core for each of their threads."""
+    from lab.measure.environment import usable_cores
+
+    launcher = config.hydra.launcher
+    if "n_jobs" in launcher and launcher.n_jobs == -1:
+        threads = OmegaConf.select(config, "backend.threads")
+        with read_write(config), open_dict(config):
+            launcher.n_jobs = max(1, usable_cores() // (threads if isinstance(threads, int) and threads > 0 else 1))
 
 
 def job_overrides(config: DictConfig) -> list[list[str]]:

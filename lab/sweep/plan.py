@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from lab.record import storage
 from lab.sweep.launch import name_run
 
 SCHEMA = 1
+LINES = "lines.json"  # what the screens of all jobs have in common
 _ALWAYS_SHOWN = (
     "trainer", "model", "data", "seed", "trainer.name", "model.name", "data.name", "model.depth", "model.width",
 )  # fmt: skip
@@ -56,6 +57,9 @@ class Plan:
         storage.make_folder(self.folder)
         runs = [asdict(run) for run in self.runs]
         storage.write_json_atomic(self.folder / "sweep.json", {"schema": SCHEMA, "name": self.name, "runs": runs})
+        # Each job reads these few bytes; a plan of ten thousand runs, read ten thousand times, would be 150 GB.
+        shared = sorted(self._shared())
+        storage.write_json_atomic(self.folder / LINES, {"schema": SCHEMA, "count": len(self.runs), "shared": shared})
 
     def expected(self) -> list[dict[str, Any]]:
         """What a report is told to expect: each run once, though two jobs may ask for the same one."""
@@ -78,9 +82,29 @@ class Plan:
 
     def differences(self, index: int) -> str:
         """The overrides of run `index` that not all runs share and that a run's line does not show anyway."""
-        shared = set.intersection(*(set(run.overrides) for run in self.runs))
-        own = [override for override in self.runs[index].overrides if override not in shared]
-        return " ".join(o for o in own if o.split("=")[0].lstrip("+") not in _ALWAYS_SHOWN)
+        return differences(self.runs[index].overrides, self._shared())
+
+    def _shared(self) -> set[str]:
+        return set.intersection(*(set(run.overrides) for run in self.runs)) if self.runs else set()
+
+
+def differences(overrides: Iterable[str], shared: Collection[str]) -> str:
+    """Of a run's overrides those that not all runs share and that its line does not show anyway."""
+    own = [override for override in overrides if override not in shared]
+    return " ".join(o for o in own if o.split("=")[0].lstrip("+") not in _ALWAYS_SHOWN)
+
+
+def read_lines(folder: Path) -> tuple[int, list[str]] | None:
+    """How many runs the sweep of a folder has, and the overrides that all share; None where there is no plan.
+
+    Raises DataError where the file is damaged.
+    """
+    if not (folder / LINES).exists():
+        return None
+    found = storage.read_json(folder / LINES, limit=1 << 20)
+    if not isinstance(found, dict) or type(found.get("count")) is not int or not isinstance(found.get("shared"), list):
+        raise DataError(f"{folder / LINES} is damaged; ask for the sweep again")
+    return found["count"], [str(override) for override in found["shared"]]
 
 
 def make_plan(name: str, runs_folder: str, jobs: Sequence[tuple[RunConfig, Sequence[str]]]) -> Plan:

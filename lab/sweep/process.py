@@ -70,9 +70,18 @@ class WorkerProcess:
             finally:
                 for timer in self._timers:
                     timer.cancel()
-                if self._process.poll() is None:
-                    self._process.kill()
-                    self._process.wait()
+                self._end()
+
+    def _end(self) -> None:
+        """Where something ends this process's listening, as Slurm's notice to a job does, let the worker end well."""
+        if self._process.poll() is not None:
+            return
+        self._signal(signal.SIGTERM)
+        try:
+            self._process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
     def _time_is_up(self) -> None:
         self.timed_out = True

@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from lab.measure.build import code_version
+from lab.record import storage
 from tests.reliability.story import make_rows
 
 LONG = os.environ.get("LAB_TEST_LONG") == "1"
 # A folder, which reports/reliability is drawn from; in full, because some tests go to folders of their own.
 RESULTS = os.environ.get("LAB_RELIABILITY_RESULTS") and os.path.abspath(os.environ["LAB_RELIABILITY_RESULTS"])
+VERSION = code_version()
 
 
 @pytest.fixture
@@ -32,6 +35,21 @@ def tally(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
     yield counts
     if RESULTS and request.session.testsfailed == failed:
         name = request.node.name.removeprefix("test_").split("[")[0]
-        found = {"test": name, "long": LONG, "seconds": time.perf_counter() - began, **counts}
+        found = {"test": name, "long": LONG, "version": VERSION, "seconds": time.perf_counter() - began, **counts}
         Path(RESULTS).mkdir(parents=True, exist_ok=True)
-        (Path(RESULTS) / f"{request.node.name}.json").write_text(json.dumps(found))
+        storage.write_atomic(result_of(request.node), json.dumps(found).encode())
+
+
+def result_of(item: pytest.Item) -> Path:
+    assert RESULTS is not None
+    return Path(RESULTS) / f"{item.name}.json"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What this version of the code has passed already is left out: `make test-long` can be stopped and go on."""
+    for item in items:
+        if not RESULTS or "tally" not in getattr(item, "fixturenames", ()) or not result_of(item).exists():
+            continue
+        found = json.loads(result_of(item).read_text())
+        if (found["version"], found["long"]) == (VERSION, LONG):
+            item.add_marker(pytest.mark.skip(reason="this version passed it already, see LAB_RELIABILITY_RESULTS"))

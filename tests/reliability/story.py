@@ -94,14 +94,14 @@ def late(config: RunConfig) -> int:
     return [number for number, name in enumerate(counting.names, 1) if name == "create"][-2]
 
 
-def ending(folder: RunFolder) -> tuple[str, dict[str, Any]]:
+def ending(folder: RunFolder, epochs: int = EPOCHS) -> tuple[str, dict[str, Any]]:
     """What has to be equal however a run came to its end: the final weights' SHA-256, and the record but for times."""
     arrays, header = read_checkpoint(folder.checkpoint)
     digest = hashlib.sha256()
     for name in sorted(arrays):
         digest.update(name.encode() + arrays[name].tobytes())
     record = RunRecord.read(folder.record_path).as_dict()
-    assert header["progress"]["epoch"] == EPOCHS
+    assert header["progress"]["epoch"] == epochs
     return digest.hexdigest(), {key: value for key, value in record.items() if key != "measured"}
 
 
