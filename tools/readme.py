@@ -14,9 +14,12 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for tools.benches
 from lab.audit import Evidence, audit, judged
 from lab.report import load_records
+from lab.report.grid import MEANS, grids
+from lab.report.load import Records
 from lab.report.table import Table
 from lab.report.tables import folded, summary
 from lab.report.tables_of_budget import budget_sentences
+from lab.report.tuning import sentence
 from tools import benches, support
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,6 +66,8 @@ def section(name: str) -> str:
     if not (ROOT / folder).is_dir():
         return ""
     records = load_records(ROOT / folder)
+    if name == "networks" and (tables := grids(records)):
+        return networks(records, tables)
     table = folded(summary(records))
     # one seed has no interval, and a single run's time says little: its sentence is left to the report
     several = records.counted["seed"].nunique() > 1
@@ -71,6 +76,14 @@ def section(name: str) -> str:
     sentences = [f"{comparison.sentence}\n" for comparison in compared]
     sentences += [f"{said}\n" for said in (budget_sentences(records.ledger) if records.ledger is not None else [])]
     return "\n".join([*sentences, markdown(table, columns)])
+
+
+def networks(records: Records, tables: list[Table]) -> str:
+    """A table for each data set, and from how many trials its settings were chosen."""
+    drawn = []
+    for table in tables:
+        drawn += [f"**{table.title}**\n", markdown(table, tuple(column.label for column in table.columns))]
+    return "\n".join([*drawn, " ".join([MEANS, *filter(None, [sentence(records.trials)])]) + "\n"])
 
 
 def markdown(table: Table, columns: tuple[str, ...]) -> str:

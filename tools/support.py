@@ -1,7 +1,8 @@
 """The README's table of networks x trainers x objectives: tried, not typed.
 
 Each cell is one training step on a few made-up images: it works, or the sentence that refuses it says why not. Where
-committed records know what the pair reached on MNIST, their mean test error stands in the cell.
+committed records know what the pair reached on MNIST, the mean test error of the setting that was best by the
+validation rows stands in the cell.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from lab.data import Split
 from lab.errors import UsageError
 from lab.registry import part
+from lab.report import variants
 from lab.report.numbers import fixed
 from lab.report.read import read_record
 
@@ -59,15 +61,24 @@ def works(network: str, rule: str, **also: Any) -> str:
 
 
 def reached(folder: Path) -> dict[tuple[str, str, str], list[float]]:
-    """Test errors in %, of the runs on MNIST that ended well, by model, trainer and objective."""
-    found: dict[tuple[str, str, str], list[float]] = {}
+    """Test errors in % on MNIST, by model, trainer and objective: of that setting which the validation rows call best.
+
+    A setting is everything but the seed, so runs of another size or rate are not averaged with it.
+    """
+    settings: dict[tuple[str, str, str], dict[str, list[tuple[float, float]]]] = {}
     for path in sorted(folder.glob("*/record.json")):
         record = read_record(path)
         config = record["config"]
         if record["status"] == "ok" and config["data"]["name"] == "mnist":
             names = (config["model"]["name"], config["trainer"]["name"], config["objective"]["name"])
-            found.setdefault(names, []).append(100 * record["final"]["test"]["error"])
-    return found
+            one = repr(sorted(variants.settings(config).items()))
+            errors = (record["final"]["valid"]["error"], 100 * record["final"]["test"]["error"])
+            settings.setdefault(names, {}).setdefault(one, []).append(errors)
+    return {names: [test for _, test in min(found.values(), key=_valid)] for names, found in settings.items()}
+
+
+def _valid(runs: list[tuple[float, float]]) -> float:
+    return sum(valid for valid, _ in runs) / len(runs)
 
 
 def table(folder: Path) -> str:

@@ -46,7 +46,7 @@ def run_row(name: str, folder: Path, record: dict[str, Any], notes: list[tuple[s
     row: dict[str, Any] = {
         "run_id": visible(name, 80), "folder": "" if folder == Path() else str(folder),
         "status": record["status"], "reason": visible(words(record.get("reason"))),
-        "family": visible(words(record.get("family")), 40), "trainer": variants.trainer_name(record),
+        "family": visible(words(record.get("family")), variants.LABEL), "trainer": variants.trainer_name(record),
         "network": variants.network_name(record), "data": variants.data_name(record),
         "digest": visible(words(walk(record, "data", "digest")), 80), "seed": variants.seed_name(record),
         "counted": False,

@@ -33,7 +33,7 @@ from typing import Any
 import pandas as pd
 
 from lab.errors import UsageError
-from lab.report import variants
+from lab.report import tuning, variants
 from lab.report.extract import (
     COLUMNS,
     KEYS,
@@ -49,6 +49,7 @@ from lab.report.ledger import Ledger, read_ledger
 from lab.report.metrics import MEMORY_PARTS, PRIMARY, TIME_PARTS
 from lab.report.read import STATUSES, Unreadable, read_record, words
 from lab.report.text import short_id, visible
+from lab.report.tuning import Trial
 
 NOT_RUNS = "sweeps"
 ALL_STATUSES = (*STATUSES, "missing", "unreadable")
@@ -56,7 +57,10 @@ ALL_STATUSES = (*STATUSES, "missing", "unreadable")
 
 @dataclass(frozen=True)
 class Records:
-    """What a report is drawn from. `notes` are (run, sentence) pairs; `settings` the options behind each series."""
+    """What a report is drawn from. `notes` are (run, sentence) pairs; `settings` the options behind each series;
+
+    `trials` what was tried before the settings were chosen.
+    """
 
     runs: pd.DataFrame
     epochs: pd.DataFrame
@@ -69,6 +73,7 @@ class Records:
     settings: Mapping[tuple[str, str, str], Mapping[str, str]] = field(default_factory=dict)
     expected: int | None = None
     ledger: Ledger | None = None  # of a comparison by `lab compare`
+    trials: tuple[Trial, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -91,7 +96,8 @@ def load_records(
     """Reads the run folders under one or more roots, limited to `run_ids` (or to those of `expected`) where given.
 
     `expected` holds {"run_id": ..., "config": {...}}; what is expected and not found is a row that is "missing".
-    Raises UsageError when a root is not a folder.
+    A table of trials beside a root is read too, see `tuning`. Raises UsageError when a root is not a folder, or that
+    table cannot be read.
     """
     plan = {words(e.get("run_id")): e for e in expected or () if words(e.get("run_id"))}
     wanted = list(dict.fromkeys([*(run_ids or ()), *plan])) if run_ids is not None or expected is not None else None
@@ -117,7 +123,9 @@ def load_records(
     frames = _frames(found, notes)
     if ledger is not None and not ledger.protocol.timed:
         _untime(frames)
-    return Records(**frames, expected=None if wanted is None else len(wanted), ledger=ledger)
+    trials = tuple(tuning.beside([runs] if isinstance(runs, Path | str) else runs))
+    _add_trials(frames["runs"], tuning.tried(trials))
+    return Records(**frames, expected=None if wanted is None else len(wanted), ledger=ledger, trials=trials)
 
 
 def _untime(frames: dict[str, Any]) -> None:
@@ -125,6 +133,13 @@ def _untime(frames: dict[str, Any]) -> None:
     frames["runs"][list(SPEEDS)] = math.nan
     frames["epochs"][["epoch_seconds", "samples_per_second", "elapsed"]] = math.nan
     frames["seconds"] = frames["seconds"].head(0)
+
+
+def _add_trials(runs: pd.DataFrame, counts: Mapping[tuple[str, str, str], int]) -> None:
+    """How many settings were tried, of the runs that do not say it themselves and have a search behind them."""
+    places = zip(runs["dataset"], runs["network"], runs["trainer"], strict=True)
+    known = pd.Series([counts.get(place, math.nan) for place in places], runs.index, dtype=float)
+    runs["trials"] = runs["trials"].fillna(known)
 
 
 def records_of(found: Mapping[str, dict[str, Any]]) -> Records:

@@ -123,6 +123,7 @@ METRICS: dict[str, Metric] = {
         Metric("valid_error", "validation error", FRACTION, LOWER, ("final", "valid", "error")),
         Metric("valid_loss", "validation loss", PLAIN, NEITHER, ("final", "valid", "loss")),
         Metric("valid_rmse", "validation RMSE", PLAIN, LOWER, ("final", "valid", "rmse")),
+        Metric("valid_bits", "validation bits per character", PLAIN, LOWER, ("final", "valid", "bits_per_character")),
         Metric("block_accuracy", "accuracy of the block", FRACTION, HIGHER),
         Metric("cosine", "cosine with the true gradient", COSINE, NEITHER),
         Metric("probes", "accuracy of a linear probe", FRACTION, HIGHER),
@@ -168,3 +169,6 @@ METRICS: dict[str, Metric] = {
 
 # What decides on a run of each task; regression has no accuracy.
 PRIMARY = {"classification": METRICS["test_accuracy"], "regression": METRICS["test_rmse"]}
+# What tables of results show of the test rows, and what chooses between settings by the validation rows; the first pair
+# that all runs of a data set recorded is the one.
+SHOWN = (("test_bits_per_character", "valid_bits"), ("test_error", "valid_error"), ("test_rmse", "valid_rmse"))

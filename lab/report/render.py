@@ -19,15 +19,17 @@ from lab.report import html, svg, text, write
 from lab.report.compare import Comparison, compare
 from lab.report.figure import Figure
 from lab.report.figures import KEYS, OPTIONAL, make_figures
+from lab.report.grid import grids
 from lab.report.limits import limits, status_text
 from lab.report.load import Records, load_records
 from lab.report.sweeps import planned_runs, sweep_runs
 from lab.report.table import Table
 from lab.report.tables import make_tables
+from lab.report.tuning_table import tuning_table
 
 TABLES = (
     "summary", "comparisons", "significance", "across", "audit", "pareto", "targets", "budget", "protocol",
-    "calibration", "corruption", "outliers", "sizes", "memory", "blocks", "runs",
+    "calibration", "corruption", "outliers", "sizes", "tuning", "memory", "blocks", "runs",
 )  # fmt: skip
 FIRST = ("summary", "comparisons", "significance", "across")  # of the tables: what the audit is about
 OWN = tuple(
@@ -35,6 +37,7 @@ OWN = tuple(
     + [f"tables/{k}.tex" for k in TABLES]
     + ["run_ids.txt", "runs.csv", "report.md", "index.html"]
 )
+GRIDS = "tables/results_*.tex"  # as many as there are data sets
 HEADLINES = 4
 
 
@@ -100,20 +103,24 @@ def _draw(
     figures = make_figures(records)
     tables = make_tables(records, comparisons)
     tables.insert(sum(table.key in FIRST for table in tables), audit_table(findings))
+    if records.trials:
+        tables.insert([table.key for table in tables].index("audit") + 1, tuning_table(records.trials))
+    results = grids(records)
     top = banner(evidence, findings)
     (drafts / "figures").mkdir()
     (drafts / "tables").mkdir()
     for figure in figures:
         if not figure.missing:
             figure.save(drafts / "figures")
-    for table in tables:
+    for table in (*results, *tables):
         (drafts / "tables" / f"{table.key}.tex").write_text(write.latex(table), encoding="utf-8")
     (drafts / "runs.csv").write_text(write.runs_csv(records), encoding="utf-8")
     if ids is not None:
         (drafts / "run_ids.txt").write_text("".join(f"{i}\n" for i in ids), encoding="utf-8")
     page = content(
-        records, comparisons, figures, tables, top, out, roots, limited=ids is not None, sweep=sweep, title=title
-    )
+        records, comparisons, figures, results, tables, top, out, roots, limited=ids is not None, sweep=sweep,
+        title=title,
+    )  # fmt: skip
     (drafts / "report.md").write_text(as_markdown(page, figures), encoding="utf-8")
     (drafts / "index.html").write_text(as_html({**page, "reload": reload}, figures), encoding="utf-8")
 
@@ -121,7 +128,8 @@ def _draw(
 def _publish(drafts: Path, out: Path) -> None:
     for name in ("figures", "tables"):
         (out / name).mkdir(exist_ok=True)
-    for name in OWN:
+    numbered = {path.relative_to(folder).as_posix() for folder in (drafts, out) for path in folder.glob(GRIDS)}
+    for name in (*sorted(numbered), *OWN):
         if (drafts / name).exists():
             os.replace(drafts / name, out / name)
         else:  # left by an earlier report of other runs, and no longer true
@@ -129,8 +137,8 @@ def _publish(drafts: Path, out: Path) -> None:
 
 
 def content(
-    records: Records, comparisons: list[Comparison], figures: list[Figure], tables: list[Table], top: Banner,
-    out: Path, roots: list[Path], *, limited: bool, sweep: str | None, title: str | None,
+    records: Records, comparisons: list[Comparison], figures: list[Figure], results: list[Table], tables: list[Table],
+    top: Banner, out: Path, roots: list[Path], *, limited: bool, sweep: str | None, title: str | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Everything that both the page and its Markdown twin say, as plain text."""
     question = _question(records)
@@ -148,6 +156,7 @@ def content(
         "audit": top,
         "status": status_text(records),
         "warn": any(counts.get(s) for s in counts if s != "ok"),
+        "results": results,
         "tables": tables,
         "links": links,
         "limits": limits(records, comparisons, [f.missing for f in figures if f.missing and not records.counted.empty]),

@@ -22,6 +22,7 @@ from lab.report.tables_beyond import beyond
 from lab.report.tables_of_budget import of_protocol
 from lab.report.tables_of_tests import across, significance
 from lab.report.text import short_id
+from lab.report.variants import family_name
 
 FOLDED = {"data": "on {}", "network": "with {}"}
 
@@ -56,12 +57,14 @@ def summary(records: Records) -> Table:
     """One row for each trainer, network and data set: means over seeds with half of the 95 % interval."""
     shown = [
         "test_error", "test_accuracy", "test_accuracy_goodness", "test_accuracy_softmax", "test_accuracy_shortlist",
-        "test_rmse", "test_r2", "train_seconds", "total_seconds", "samples_per_second", "rows_per_sample",
-        "passes_per_prediction", "memory_activations", "memory_peak", "energy_joules", "energy_net", "energy_gpu",
-        "idle_watts", "parameters",
+        "test_bits_per_character", "test_rmse", "test_r2", "trials", "train_seconds", "total_seconds",
+        "samples_per_second", "rows_per_sample", "passes_per_prediction", "memory_activations", "memory_peak",
+        "energy_joules", "energy_net", "energy_gpu", "idle_watts", "parameters",
     ]  # fmt: skip
     runs = records.counted
     columns: list[tuple[Column, Build]] = [(Column("seeds", True), lambda g: _count(len(g)))]
+    if (runs["family"].str.replace("_", "-") != runs["trainer"]).any():  # the trainer's name does not say it
+        columns.insert(0, (Column("family"), _family))
     if runs["target"].notna().any():
         columns.append((Column("target", True), _mean(METRICS["target"], spread=False)))
         reached = [METRICS[key] for key in ("target_seconds", "target_epochs")]
@@ -177,6 +180,10 @@ def _grouped(key: str, title: str, caption: str, frame: pd.DataFrame, columns: l
         rows.append((Cell(str(series)), Cell(str(network)), Cell(str(data)), *(build(group) for _, build in columns)))
     head = (Column("trainer"), Column("network"), Column("data"), *(column for column, _ in columns))
     return Table(key, title, caption, head, tuple(rows))
+
+
+def _family(group: pd.DataFrame) -> Cell:
+    return Cell(", ".join(family_name(family) for family in sorted(set(group["family"]))))
 
 
 def _mean(metric: Metric, *, spread: bool = True) -> Build:

@@ -16,6 +16,14 @@ from lab.report.text import shorten, visible
 DATA_NAMES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 # Data sets are listed in this order, others after them.
 DATA_ORDER = tuple(DATA_NAMES.values())
+# Losses of the output go with any trainer and say nothing about how blocks learn; local objectives do.
+LOSSES = ("cross_entropy", "squared_error", "hinge", "binary_cross_entropy")
+OBJECTIVE_NAMES = {
+    "cwcomp": "CwComp", "deeper_forward": "DeeperForward", "mono_forward": "Mono-Forward", "symba": "SymBa",
+    "self_contrast": "self-contrast",
+}  # fmt: skip
+# Trainers that are named after their usual objective.
+USUAL = {"forward_forward": "goodness", "layer_parallel": "goodness"}
 NOT_SETTINGS = ("seed", "diagnose", "measures")  # what is looked at beside training changes no result
 LABEL = 60
 
@@ -36,9 +44,19 @@ def settings(config: object) -> dict[str, str]:
 
 
 def trainer_name(record: Mapping[str, Any]) -> str:
-    """The trainer as shown: "forward-forward" for forward_forward."""
+    """The trainer as shown, with the local objective that it follows: "forward-forward", "local CwComp"."""
     name = words(walk(record, "config", "trainer", "name")) or words(record.get("family"))
-    return visible(name.replace("_", "-"), LABEL) or "unknown trainer"
+    objective = words(walk(record, "config", "objective", "name"))
+    if not name:
+        return "unknown trainer"
+    if objective in ("", *LOSSES, USUAL.get(name)):
+        return visible(name.replace("_", "-"), LABEL)
+    return visible(f"{name} {OBJECTIVE_NAMES.get(objective, objective)}".replace("_", "-"), LABEL)
+
+
+def family_name(family: str) -> str:
+    """A family of trainers in words: "forward-forward", "local supervised"."""
+    return "forward-forward" if family == "forward_forward" else family.replace("_", " ")
 
 
 def data_name(record: Mapping[str, Any]) -> str:

@@ -1,0 +1,82 @@
+"""What a search tried: one line a trial, chosen by the validation rows, counted by the audit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.audit import Evidence, audit
+from lab.errors import UsageError
+from lab.report import load_records, make_report, tuning
+from lab.trials import main
+from tests.report.records import make_record, make_runs, write
+
+
+def trial(folder: Path, family: str, rate: float, valid: float | None, *, seed: int = 0, epochs: int = 2) -> None:
+    """A trial's record; without a validation accuracy it diverged. Its test rows say the contrary."""
+    record = make_record(family, seed=seed, epochs=epochs, status="ok" if valid else "diverged")
+    record["config"]["optimizer"]["learning_rate"] = rate
+    if valid:
+        record["final"]["valid"] |= {"accuracy": valid, "error": 1 - valid}
+        record["final"]["test"] |= {"accuracy": 1 - valid, "error": valid}
+    write(folder, record, f"{family[:2]}-{rate}-{seed}-{epochs}")
+
+
+@pytest.fixture
+def searched(tmp_path: Path) -> Path:
+    """Three rates of backprop, of which one diverged, and two of forward-forward; one went on with a second seed."""
+    folder = tmp_path / "tune"
+    for rate, valid in ((0.001, 0.91), (0.01, 0.94), (0.1, None)):
+        trial(folder, "backprop", rate, valid)
+    trial(folder, "backprop", 0.01, 0.5, seed=1)
+    trial(folder, "backprop", 0.01, 0.97, epochs=9)  # alone among runs of nine epochs: nothing was chosen there
+    for rate, valid in ((0.01, 0.9), (0.02, 0.93)):
+        trial(folder, "forward_forward", rate, valid)
+    return folder
+
+
+def test_a_search_is_kept_read_and_shown(searched: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_runs(tmp_path / "runs", networks=["mlp 3x500"])
+    assert main([str(searched), "--out", str(tmp_path / "tuning.csv")]) == 0
+    assert capsys.readouterr().out.startswith("5 trials of 2 searches: ")
+    trials = tuning.read(tmp_path / "tuning.csv")
+    assert tuning.write(trials) == (tmp_path / "tuning.csv").read_text(encoding="utf-8")
+    assert [(t.trainer, t.option, t.value, t.chosen, t.status) for t in trials] == [
+        ("backprop", "optimizer.learning_rate", "0.001", False, "ok"),
+        ("backprop", "optimizer.learning_rate", "0.01", True, "ok"),
+        ("backprop", "optimizer.learning_rate", "0.1", False, "diverged"),
+        ("forward_forward", "optimizer.learning_rate", "0.01", False, "ok"),
+        ("forward_forward", "optimizer.learning_rate", "0.02", True, "ok"),
+    ]
+    assert {(t.measure, t.epochs, t.rows, t.seed) for t in trials if t.status == "ok"} == {("accuracy", 2, 55000, "0")}
+    make_report(tmp_path / "runs", tmp_path / "out")
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "0.001: 91.00 %; 0.01: 94.00 %; 0.1: diverged" in page and "<strong>0.01</strong>" in page
+    assert "not the same number of trials for all" in page
+
+
+def test_the_audit_counts_the_trials(searched: Path, tmp_path: Path) -> None:
+    runs = make_runs(tmp_path / "runs", networks=["mlp 3x500"])
+    main([str(searched), "--out", str(tmp_path / "tuning.csv")])
+    found = {f.rule: f for f in audit(Evidence(load_records(runs)))}
+    assert "3 of backprop and 2 of forward-forward" in found["unequal_trials"].sentence
+    trial(searched, "forward_forward", 0.04, 0.92)
+    main([str(searched), "--out", str(tmp_path / "tuning.csv")])
+    records = load_records(runs)
+    assert {f.rule: f.verdict for f in audit(Evidence(records))}["unequal_trials"] == "pass"
+    assert tuning.sentence(records.trials).startswith("Settings were chosen by the validation rows, from 3 trials")
+    assert tuning.sentence(()) == ""
+
+
+def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no"):
+        tuning.collect([tmp_path])
+    trial(tmp_path / "one", "backprop", 0.1, 0.9)
+    with pytest.raises(UsageError, match="nothing was searched"):
+        tuning.collect([tmp_path / "one"])
+    table = tmp_path / "tuning.csv"
+    for text in ("data,network\nmnist,mlp\n", "\xff", "a" * 2**21):
+        table.write_text(text, encoding="latin-1")
+        with pytest.raises(UsageError, match="trials"):
+            tuning.read(table)
