@@ -56,6 +56,7 @@ _HOMES = {
         "LinearReadout",
         "LocalSupervisedTrainer",
         "Readout",
+        "RecurrentTrainer",
         "Trainer",
         "UnsupervisedTrainer",
         "check_trainer",
@@ -132,6 +133,9 @@ if TYPE_CHECKING:
     )
     from lab.trainers import (
         Readout as Readout,
+    )
+    from lab.trainers import (
+        RecurrentTrainer as RecurrentTrainer,
     )
     from lab.trainers import (
         Trainer as Trainer,

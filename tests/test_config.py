@@ -39,7 +39,7 @@ def test_all_options_are_filled_in() -> None:
     config = parse(RAW)
     assert config.model == {
         "name": "mlp", "depth": 3, "width": 16, "activation": "relu", "norm": "auto",
-        "norm_groups": "classes", "init": "auto", "dropout": 0.0, "label": "auto"}  # fmt: skip
+        "norm_groups": "classes", "init": "auto", "dropout": 0.0, "label": "auto", "top_down": "auto"}  # fmt: skip
     assert config.trainer == {
         "name": "backprop", "epochs": 2, "label": "none", "update": "after", "recompute": 0, "micro_batches": 1,
         "batch_size": 100}  # fmt: skip

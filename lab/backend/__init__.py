@@ -7,7 +7,7 @@ from lab.backend.cupy_backend import CupyBackend
 from lab.backend.numpy_backend import NumpyBackend
 from lab.backend.pool import KINDS, Pool, Usage
 from lab.backend.product import Product
-from lab.backend.scaled import ScaledRows, written
+from lab.backend.scaled import ScaledRows, scaled, written
 
 __all__ = [
     "KINDS",
@@ -21,5 +21,6 @@ __all__ = [
     "ScaledRows",
     "Shape",
     "Usage",
+    "scaled",
     "written",
 ]

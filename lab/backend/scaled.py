@@ -34,3 +34,11 @@ class ScaledRows:
 def written(x: Array | ScaledRows, ops: Backend) -> Array:
     """`x` itself, or the array that it stands for."""
     return x.written(ops) if isinstance(x, ScaledRows) else x
+
+
+def scaled(x: Array | ScaledRows, factor: float) -> Array | ScaledRows:
+    """`factor` times x, whose own numbers may be overwritten."""
+    if isinstance(x, ScaledRows):
+        return ScaledRows(x.rows, x.scale * x.scale.dtype.type(factor))
+    x *= factor
+    return x

@@ -60,9 +60,10 @@ def weight_norms(trainer: Trainer, split: Split, epochs: int) -> dict[str, float
 def _pairs(trainer: Trainer, split: Split, asked: str) -> Iterator[tuple[Block, Array, Array, Callable[[Array], Any]]]:
     """Each block's activities for images with their own and with wrong labels, and what its objective makes of them.
 
-    Nothing where the trainer's objective does not compare labels, or has no method `asked`.
+    Nothing where the trainer's objective does not compare labels, or has no method `asked`, or where a pass by itself
+    sees no label.
     """
-    if not isinstance(trainer, ForwardForwardTrainer) or not hasattr(trainer.objective, asked):
+    if not isinstance(trainer, ForwardForwardTrainer) or trainer.iterates or not hasattr(trainer.objective, asked):
         return
     assert isinstance(trainer.objective, PairObjective)
     rows = labelled(trainer, *images_of(trainer, split))

@@ -66,6 +66,8 @@ def local_gradients(trainer: Trainer, split: Split, epochs: int) -> dict[str, An
 
 def true_gradients(trainer: Trainer, split: Split) -> dict[str, Any] | None:
     """The gradient of the readout's loss for each block, likewise; None where the trainer has no readout to ask."""
+    if trainer.iterates:
+        return None  # its readout sees the first pass alone, whose gradient is not that of what the blocks learn
     if isinstance(trainer, BackpropTrainer):
         through = partial(_through_head, trainer)
     elif isinstance(trainer, ForwardForwardTrainer | UnlabelledTrainer) and trainer.readout.head != "none":

@@ -31,8 +31,8 @@ def presented(trainer: Trainer, images: Array) -> Any:
     if isinstance(trainer, UnlabelledTrainer):
         return trainer.presented(images)
     label = trainer.network.label_input
-    if not trainer._labelled() or label is None:
-        return images
+    if not trainer._labelled() or label is None or label.mode == "clamp":
+        return images  # a clamped label is beside them, and the first pass does not read it
     return trainer.network.labelled(images, [label.neutral(len(images), trainer.ops)], trainer.ops)[0]
 
 

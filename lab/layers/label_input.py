@@ -14,7 +14,7 @@ from lab.errors import UsageError
 from lab.layers.reshape import image_rows, rows_shape
 from lab.registry import unknown
 
-LabelMode = Literal["pixels", "features", "channels", "pattern", "steps"]
+LabelMode = Literal["pixels", "features", "channels", "pattern", "steps", "clamp"]
 
 
 class LabelInput:
@@ -28,6 +28,8 @@ class LabelInput:
               image (`waves`; after Scodellaro et al. 2023)
     steps     K numbers, scale d, are appended to every step of a sequence (T, F), or to every row of an image, which
               becomes the sequence of its rows. They stand last: a mask in a step's first number stays
+    clamp     nothing is written into the row: K numbers, scale d, are a value of their own beside it (`clamped`), which
+              blocks read as the source "label"
     """
 
     def __init__(self, mode: LabelMode = "pixels", *, scale: float = 1.0) -> None:
@@ -44,6 +46,8 @@ class LabelInput:
         """The shape of a row with its label. Raises UsageError where the label does not fit."""
         self.n_classes = K = n_classes
         size = prod(in_shape)
+        if self.mode == "clamp":
+            return in_shape
         if self.mode == "features":
             return (size + K,)
         if self.mode == "pixels":
@@ -82,6 +86,7 @@ class LabelInput:
 
     def embed(self, x: Array, labels: Sequence[Array], ops: Backend) -> Array:
         """The rows of x once for each distribution in `labels`: (len(labels) N, *shape), in that order."""
+        assert self.mode != "clamp", "such a label is not in the rows"
         n, K = len(x), self.n_classes
         if self.mode == "steps":
             x = image_rows(x)
@@ -101,6 +106,12 @@ class LabelInput:
             ahead = (slice(None),) * axis
             rows[(*ahead, slice(own[axis - 1]))] = x
             rows[(*ahead, slice(own[axis - 1], None))] = self._appended(label * self.scale, ops)
+        return out
+
+    def clamped(self, label: Array, ops: Backend) -> Array:
+        """The value of mode "clamp" for distributions (N, K): scale times these, (N, K)."""
+        out = ops.empty(label.shape)
+        ops.xp.multiply(label, self.scale, out=out)
         return out
 
     def one_hot(self, y: Array, ops: Backend) -> Array:

@@ -15,7 +15,11 @@ from lab.layers import Cache, Ctx, Grads, Layer
 
 @dataclass(frozen=True)
 class Source:
-    """Where a block reads: "input" or a block's name; delay 0 is this pass, 1 the pass before (top-down, recurrent)."""
+    """Where a block reads: "input", "label" (clamped beside the blocks) or a block's name.
+
+    delay  0: this pass; 1: the iteration before, which is how a block reads what lies above it (top-down). The first
+           pass over a network, from the bottom up, has no iteration before it and leaves delayed sources out
+    """
 
     name: str
     delay: int = 0
@@ -27,6 +31,12 @@ class Block:
     The norm sits at a block's end, not at the next one's start: then it is computed once for every reader, and the
     activities h, of which an objective may be asked, are the ones before it.
     """
+
+    shape: Shape  # of h
+    params: dict[str, Array]
+    stats: dict[str, Array]
+    _streams: list[np.random.Generator]  # one for each body, for the activation and for the norm
+    _arriving: Shape | None  # what the bodies' outputs are added up in
 
     def __init__(
         self,
@@ -42,41 +52,62 @@ class Block:
         if len(self.bodies) != len(self.sources):
             raise UsageError(f"{name} has {len(self.sources)} sources and {len(self.bodies)} bodies; give each its own")
 
-    def build(self, in_shapes: Sequence[Shape], ops: Backend, rng: np.random.Generator) -> Shape:
-        """Make the parameters; returns the shape of h. Raises UsageError where the bodies' outputs differ in shape."""
-        streams = rng.spawn(len(self.bodies) + 2)
-        outs = [body.build(s, ops, r) for body, s, r in zip(self.bodies, in_shapes, streams, strict=False)]
-        if len(set(outs)) > 1:
-            raise UsageError(f"the sources of {self.name} arrive with shapes {outs}; they are summed and must agree")
-        self.shape = self.activation.build(outs[0], ops, streams[-2])
+    def build(self, in_shapes: Sequence[Shape | None], ops: Backend, rng: np.random.Generator) -> Shape:
+        """Make the parameters; returns the shape of h. Raises UsageError where the bodies' outputs differ in shape.
+
+        What reads with a delay is made by `build_delayed`, once the shape of every block is known.
+        """
+        self.params, self.stats = {}, {}
+        self._streams, self._arriving = rng.spawn(len(self.bodies) + 2), None
+        self._build_bodies([i for i, source in enumerate(self.sources) if not source.delay], in_shapes, ops)
+        if self._arriving is None:
+            raise UsageError(f"{self.name} reads delayed sources alone, so that a first pass gives it no state")
+        self.shape = self.activation.build(self._arriving, ops, self._streams[-2])
         if self.norm is not None:
-            self.norm.build(self.shape, ops, streams[-1])
-        self.params: dict[str, Array] = {
-            f"{source.name}.{key}": p
-            for source, body in zip(self.sources, self.bodies, strict=True)
-            for key, p in body.params.items()
-        }
-        self.stats: dict[str, Array] = {
-            f"{source.name}.{key}": s
-            for source, body in zip(self.sources, self.bodies, strict=True)
-            for key, s in body.stats.items()
-        }
+            self.norm.build(self.shape, ops, self._streams[-1])
         return self.shape
 
-    def respond(self, inputs: Sequence[Array], ctx: Ctx) -> tuple[Array, Cache]:
-        """h for the sources' values, and the cache (None unless ctx.keep)."""
+    def build_delayed(self, in_shapes: Sequence[Shape | None], ops: Backend) -> None:
+        """Make the parameters of what reads with a delay; raises UsageError as `build` does."""
+        self._build_bodies([i for i, source in enumerate(self.sources) if source.delay], in_shapes, ops)
+
+    def _build_bodies(self, these: Sequence[int], in_shapes: Sequence[Shape | None], ops: Backend) -> None:
+        for i in these:
+            shape, source, body = in_shapes[i], self.sources[i], self.bodies[i]
+            if shape is None:
+                raise UsageError(f"{self.name} reads {source.name!r}, which the network does not have")
+            arriving = body.build(shape, ops, self._streams[i])
+            if self._arriving not in (None, arriving):
+                shapes = [self._arriving, arriving]
+                raise UsageError(
+                    f"the sources of {self.name} arrive with shapes {shapes}; they are summed and must agree"
+                )
+            self._arriving = arriving
+            self.params |= {f"{source.name}.{key}": p for key, p in body.params.items()}
+            self.stats |= {f"{source.name}.{key}": s for key, s in body.stats.items()}
+
+    def respond(self, inputs: Sequence[Array | None], ctx: Ctx) -> tuple[Array, Cache]:
+        """h for the sources' values, and the cache (None unless ctx.keep).
+
+        A source without a value (None) adds nothing, in a pass that keeps nothing.
+        """
         z: Array | None = None
         caches: list[Any] = []
-        for i, (body, x) in enumerate(zip(self.bodies, inputs, strict=True)):
+        summed = False  # whether z is a sum of our own; the first body's output may be in its cache
+        for body, x in zip(self.bodies, inputs, strict=True):
+            if x is None:
+                assert not ctx.keep, "backward goes to all sources"
+                continue
             out, cache = body.forward(x, ctx)
             caches.append(cache)
             if z is None:
                 z = out
             else:
-                # the first body's output may be in its cache, so that only a sum of our own is added to in place
-                z = ctx.ops.xp.add(z, out, out=ctx.ops.empty(z.shape) if i == 1 else z)
+                z = ctx.ops.xp.add(z, out, out=z if summed else ctx.ops.empty(z.shape))
+                summed = True
+            del out
         assert z is not None
-        own = len(self.bodies) > 1 or self.bodies[0].fresh
+        own = summed or self.bodies[0].fresh
         h, last = self.activation.overwrite(z, ctx) if own else self.activation.forward(z, ctx)
         return h, (caches, last) if ctx.keep else None
 
@@ -128,6 +159,9 @@ class Block:
             for key, s in body.statistics(inner).items()
         }
 
-    def flops(self) -> int:
-        """Floating-point operations of one row's forward pass, elementwise work left out."""
-        return sum(body.flops() for body in self.bodies)
+    def flops(self, delayed: bool = True) -> int:
+        """Floating-point operations of one row's forward pass, elementwise work left out.
+
+        `delayed`: of one that reads delayed sources too.
+        """
+        return sum(b.flops() for s, b in zip(self.sources, self.bodies, strict=True) if delayed or not s.delay)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,10 @@ class Network:
 
     A description until `build`: the input's shape and the number of outputs come from the data. `label_input` tells
     how a label is written into the input, for whoever asks for one.
+
+    Blocks may read with a delay what lies above them, and a label that is clamped beside them (`LabelInput("clamp")`,
+    the source "label"). `walk` is then the pass from the bottom up that gives every block its first state; how often
+    blocks are visited after it is a trainer's business.
 
     `masked`: rows are sequences (T, 1 + F) of different lengths. The first number of a step says whether it exists: 1,
     or 0 where the row is filled up with zeros. It becomes the pass's mask (`Ctx.mask`); the blocks see the F others.
@@ -61,20 +66,15 @@ class Network:
         if self.input_norm is not None:
             self.input_norm.build(in_shape, ops, generator(seed, "init", "input"))
         shapes = {"input": in_shape}
+        if labelled and self.label_input is not None and self.label_input.mode == "clamp":
+            shapes["label"] = (n_outputs,)
         for i, block in enumerate(self.blocks):
-            if any(source.delay for source in block.sources):
-                raise UsageError(
-                    f"{block.name} reads a delayed source, but no trainer goes over a network more than once a step; "
-                    "use delay=0"
-                )
-            missing = [s.name for s in block.sources if s.name not in shapes]
-            if missing:
-                raise UsageError(f"{block.name} reads {missing[0]!r}, whose shape is not known yet")
-            rng = generator(seed, "init", i)
-            try:
-                shapes[block.name] = block.build([shapes[s.name] for s in block.sources], ops, rng)
-            except UsageError as error:
-                raise UsageError(f"{block.name}: {error}") from None
+            with _named(block):
+                known = [shapes.get(source.name) for source in block.sources]
+                shapes[block.name] = block.build(known, ops, generator(seed, "init", i))
+        for block in self.blocks:
+            with _named(block):
+                block.build_delayed([shapes.get(source.name) for source in block.sources], ops)
         readers = [body for block in self.blocks for source, body in zip(block.sources, block.bodies, strict=True)
                    if source.name == "input"]  # fmt: skip
         self.shares_images = (
@@ -116,7 +116,9 @@ class Network:
         """`walk` over these blocks alone, from `values` by name, which is left as later blocks need it."""
         for i in blocks:
             block = self.blocks[i]
-            h, _ = block.respond([values[source.name] for source in block.sources], ctx.keeping(False))
+            read = [None if source.delay else values[source.name] for source in block.sources]
+            h, _ = block.respond(read, ctx.keeping(False))
+            del read
             values[block.name], _ = block.pass_on(h, ctx.keeping(False))
             yield block, h, values[block.name]
             del h
@@ -145,12 +147,17 @@ class Network:
 
     def unread_after(self, i: int) -> list[str]:
         """The values that nothing reads any more once block i has been visited."""
-        read_later = {source.name for block in self.blocks[i + 1 :] for source in block.sources}
-        return sorted({source.name for source in self.blocks[i].sources} - read_later - {self.last})
+        read_later = {source.name for block in self.blocks[i + 1 :] for source in block.sources if not source.delay}
+        return sorted({s.name for s in self.blocks[i].sources if not s.delay} - read_later - {self.last})
 
     def input_readers(self) -> list[Block]:
         """The blocks that read the input."""
         return [block for block in self.blocks if any(source.name == "input" for source in block.sources)]
+
+    @property
+    def delayed(self) -> bool:
+        """Whether a block reads with a delay, so that the network has to be gone over more than once."""
+        return any(source.delay for block in self.blocks for source in block.sources)
 
     @property
     def last(self) -> str:
@@ -191,3 +198,12 @@ class Network:
             "head_parameters": sum(int(p.size) for p in self.head.params.values()),
             "blocks": blocks,
         }
+
+
+@contextmanager
+def _named(block: Block) -> Iterator[None]:
+    """Errors of what a block is made of say whose they are."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{block.name}: {error}") from None

@@ -8,10 +8,20 @@ from typing import Literal
 
 from lab.backend import Shape
 from lab.errors import UsageError
-from lab.layers import ActivationName, Dense, Dropout, Flatten, Init, LabelInput, Sequential, activation
+from lab.layers import ActivationName, Dense, Dropout, Flatten, Init, LabelInput, Layer, Sequential, activation
 from lab.networks.block import Block
 from lab.networks.network import Network
-from lab.networks.spec import Defaults, Groups, Norms, count_of, flat_label, read_by
+from lab.networks.spec import (
+    Defaults,
+    Groups,
+    Norms,
+    check_top_down,
+    clamped_label,
+    count_of,
+    flat_label,
+    read_above,
+    read_by,
+)
 from lab.registry import register
 from lab.schema import check
 
@@ -29,6 +39,8 @@ class MLP:
     dropout      rate at every block's input but the first: behind what an objective is asked of
     label        pixels | features | auto: where a label goes if a trainer writes one into the input; auto is pixels
                  for images (C, H, W) that have room for it, else features
+    top_down     true | false | auto, the trainer's: each block also reads the one above it as that was an iteration
+                 before, and the last block the label, clamped above it (Hinton 2022, section 3.4)
     """
 
     depth: int = 3
@@ -39,6 +51,7 @@ class MLP:
     init: Literal["auto", "lecun", "he", "glorot"] = "auto"
     dropout: float = 0.0
     label: Literal["auto", "pixels", "features"] = "auto"
+    top_down: bool | Literal["auto"] = "auto"
 
     def __post_init__(self) -> None:
         check(self)
@@ -50,6 +63,10 @@ class MLP:
     def make(self, in_shape: Shape, n_outputs: int, defaults: Defaults) -> Network:
         """The network for rows of `in_shape` and `n_outputs` classes or targets."""
         norm = defaults.norm if self.norm == "auto" else self.norm
+        top_down = defaults.top_down if self.top_down == "auto" else self.top_down
+        if top_down:
+            check_top_down("mlp", norm, self.label)
+        label_input = clamped_label(n_outputs) if top_down else LabelInput(flat_label(self.label, in_shape, n_outputs))
         return stack(
             (self.width,) * self.depth,
             n_outputs,
@@ -57,8 +74,9 @@ class MLP:
             norms=Norms(norm, count_of(self.norm_groups, n_outputs)),
             init=defaults.init if self.init == "auto" else self.init,
             dropout=self.dropout,
-            label_input=LabelInput(flat_label(self.label, in_shape, n_outputs)),
-            label=f"mlp {self.depth}x{self.width}",
+            label_input=label_input,
+            label=f"mlp {self.depth}x{self.width}" + (" top-down" if top_down else ""),
+            top_down=top_down,
         )
 
 
@@ -73,14 +91,20 @@ def stack(
     label_input: LabelInput,
     label: str,
     name: str = "mlp",
+    top_down: bool = False,
 ) -> Network:
-    """Fully connected blocks of `widths` units, each reading the one before it, and a linear head."""
+    """Fully connected blocks of `widths` units, each reading the one before it, and a linear head.
+
+    `top_down`: each block also reads the next one's last state, and the last block the label.
+    """
     blocks = []
     for i, width in enumerate(widths):
         before = [Dropout(dropout)] if dropout and i else []
         flat = [Flatten()] if i == 0 else []
-        body = [*before, *flat, Dense(width, init=init, bias=norms.bias), *norms.inside()]
-        blocks.append(Block(f"block{i + 1}", Sequential(body), activation(act), norms.passed_on(), read_by(i)))
+        below = Sequential([*before, *flat, Dense(width, init=init, bias=norms.bias), *norms.inside()])
+        bodies: list[Layer] = [below, *([Dense(width, init=init, bias=False)] if top_down else [])]
+        sources = (*read_by(i), *([read_above(i, len(widths))] if top_down else []))
+        blocks.append(Block(f"block{i + 1}", bodies, activation(act), norms.passed_on(), sources))
     return Network(
         blocks,
         Sequential([*([Dropout(dropout)] if dropout else []), Dense(n_outputs)]),

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from lab.backend import Shape
 from lab.errors import UsageError
-from lab.layers import BatchNorm, GroupNorm, Init, LabelMode, Layer, LengthNorm
+from lab.layers import BatchNorm, GroupNorm, Init, LabelInput, LabelMode, Layer, LengthNorm
 from lab.networks.block import Source
 from lab.networks.network import Network
 
@@ -23,6 +23,7 @@ class Defaults:
 
     norm: Norm
     init: Init
+    top_down: bool = False
 
 
 class NetworkSpec(Protocol):
@@ -69,6 +70,24 @@ class Norms:
 def read_by(i: int) -> tuple[Source, ...]:
     """What block i, counted from 0, of a stack reads: the block before it, or the input."""
     return (Source("input" if i == 0 else f"block{i}"),)
+
+
+def read_above(i: int, depth: int) -> Source:
+    """What block i, counted from 0, of a stack of `depth` reads from above: the next block, or the clamped label."""
+    return Source("label" if i == depth - 1 else f"block{i + 2}", delay=1)
+
+
+def clamped_label(n_outputs: int) -> LabelInput:
+    """The label clamped above the last block: one-hot, of unit mean square as what length-normalised blocks pass on."""
+    return LabelInput("clamp", scale=n_outputs**0.5)
+
+
+def check_top_down(name: str, norm: str, label: str) -> None:
+    """Raise UsageError where such options do not go with top-down connections."""
+    if norm == "batch":
+        raise UsageError(f"{name} top_down=true has no place for norm=batch, which is inside a pass; use norm=length")
+    if label not in ("auto", "clamp"):
+        raise UsageError(f"{name} top_down=true clamps the label above the blocks; use label=auto, got label={label}")
 
 
 def count_of(groups: Groups, n_outputs: int) -> int:

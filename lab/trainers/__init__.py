@@ -15,6 +15,7 @@ from lab.trainers.history import EpochRecord
 from lab.trainers.local import LocalTrainer, Pass
 from lab.trainers.parallel import LayerParallelTrainer
 from lab.trainers.readout import EvidenceReadout, LinearReadout, Readout
+from lab.trainers.recurrent import RecurrentTrainer
 from lab.trainers.scikit_learn import ScikitLearnTrainer
 from lab.trainers.stopping import EarlyStop
 from lab.trainers.supervised import LocalSupervisedTrainer
@@ -38,6 +39,7 @@ __all__ = [
     "LocalTrainer",
     "Pass",
     "Readout",
+    "RecurrentTrainer",
     "ScikitLearnTrainer",
     "Trainer",
     "UnlabelledTrainer",

@@ -50,6 +50,7 @@ class Trainer:
 
     family: str  # of methods, for the record
     defaults: Defaults  # what it puts where a description says "auto"
+    iterates = False  # whether it goes over a network more than once a step, as delayed sources need it
 
     network: Network
     optimizer: Optimizer
@@ -106,6 +107,11 @@ class Trainer:
             self.network = description
         else:
             self.network = description.make(self.in_shape, self._head_outputs(), self.defaults)
+        if self.network.delayed and not self.iterates:
+            raise UsageError(
+                f"{self.network.label} reads what blocks did an iteration before, but this trainer goes over a network "
+                "once a step; use top_down=false, or trainer=recurrent"
+            )
         with self.ops.usage.during("set-up", "weights"):
             self.network.build(self._shown(self.in_shape), n_outputs, self.ops, self.seed, labelled=self._labelled())
             self._start()

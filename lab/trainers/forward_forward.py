@@ -261,7 +261,10 @@ class ForwardForwardTrainer(LocalTrainer):
         return self._outputs(x, lambda images: self.ops.to_host(self._counted_evidence(self.block_scores(images))))
 
     def answers(self, images: Array) -> tuple[dict[str, Array], dict[str, Array]]:
-        scores = self.block_scores(images)
+        return self._answers_from(images, self.block_scores(images))
+
+    def _answers_from(self, images: Array, scores: Array) -> tuple[dict[str, Array], dict[str, Array]]:
+        """`answers`, given what each block has for each label (blocks, N, K)."""
         found = {"goodness": self._goodness_probabilities(scores)}
         if self.readout.head != "none":
             found["softmax"] = self.head_answer(images)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from lab.backend import Array, Kernels
+from lab.backend import Array, Kernels, scaled
 from lab.data.dataset import Split
 from lab.errors import UsageError
 from lab.layers import Ctx, settle
@@ -27,11 +27,17 @@ class Pass:
     """Rows that go through the network together: which they are, how they run, and what blocks still read of them.
 
     values  by name, "input" or a block's: what it passed on. All that goes from one block to the next is in here.
+    share   the derivative of a block's state with respect to what it just responded; see `state`
     """
 
     rows: Rows
     ctx: Ctx
     values: dict[str, Array]
+    share: float = 1.0
+
+    def state(self, block: Block, h: Array) -> Array:
+        """The activities that the objective is asked of, and that are passed on: those that the block responded."""
+        return h
 
 
 class LocalTrainer(Trainer):
@@ -184,7 +190,20 @@ class LocalTrainer(Trainer):
         the passes' values, and unless pass_on is False the block's output, by its weights from before the update, goes
         into them. learn=False: the output alone. Returns figures to record.
         """
-        network, usage, block = self.network, self.ops.usage, self.network.blocks[i]
+        figures, outputs = self.learn_block(i, passes, learn=learn, pass_on=pass_on)
+        unread = self.network.unread_after(i)
+        for each in passes:
+            for name in unread:
+                del each.values[name]
+            if pass_on:
+                each.values[self.network.blocks[i].name] = outputs.pop(0)
+        return figures
+
+    def learn_block(
+        self, i: int, passes: Sequence[Pass], *, learn: bool = True, pass_on: bool = True
+    ) -> tuple[Figures, list[Array]]:
+        """As `update_block`, but the passes' values stay as they are: returns figures and each pass's output."""
+        usage, block = self.ops.usage, self.network.blocks[i]
         figures: Figures = {}
         loss: Array | float = 0.0
         grads: dict[str, Array] = {}
@@ -194,22 +213,24 @@ class LocalTrainer(Trainer):
             with usage.during(f"{block.name} forward", "activations"):
                 inputs = [each.values[source.name] for source in block.sources]
                 h, cache = block.respond(inputs, each.ctx.keeping(learn))
+                state = each.state(block, h)
             if learn:
                 with usage.during(f"{block.name} objective", "activations"):
-                    signal = self.objective(h, each.rows, self._objectives[block.name], each.ctx)
+                    signal = self.objective(state, each.rows, self._objectives[block.name], each.ctx)
+                dh = signal.dh if each.share == 1 else scaled(signal.dh, each.share)
                 loss = loss + signal.loss
                 figures |= {f"{block.name}/{figure}": value for figure, value in signal.seen.items()}
             shared = False
             if pass_on:
                 with usage.during(f"{block.name} pass on", "activations"):
-                    outputs.append(block.pass_on(h, each.ctx.keeping(False))[0])
+                    outputs.append(block.pass_on(state, each.ctx.keeping(False))[0])
                     shared = self.ops.xp.may_share_memory(h, outputs[-1])
             if learn:
                 # what goes on is computed by now, so that the backward may overwrite h
                 own = replace(each.ctx, spend=not shared, unwritten=unwritten)
                 with usage.during(f"{block.name} backward", "activations"):
                     nothing = [False] * len(block.sources)
-                    _, part = block.backward(signal.dh, cache, own, signal.dz, need_dx=nothing)
+                    _, part = block.backward(dh, cache, own, signal.dz, need_dx=nothing)
                 part |= {f"objective.{key}": g for key, g in signal.grads.items()}
                 settle(block.stats, block.statistics(cache))
                 for key, g in part.items():
@@ -217,22 +238,15 @@ class LocalTrainer(Trainer):
                         grads[key] += g
                     else:
                         grads[key] = g
-                del signal, part, g
-            del h, cache, inputs
+                del signal, dh, part, g
+            del h, state, cache, inputs
         if learn:
             if self.ops.name == "numpy":
                 self._check_finite(loss, block.name)
             with usage.during(f"{block.name} update", "workspace"):
                 self.optimizer.step(self._params[block.name], grads, self._optimizers[block.name], self.ops, self._gain)
             figures[f"{block.name}/loss"] = loss
-        del grads
-        unread = network.unread_after(i)
-        for each in passes:
-            for name in unread:
-                del each.values[name]
-            if pass_on:
-                each.values[block.name] = outputs.pop(0)
-        return figures
+        return figures, outputs
 
     # -- answering -----------------------------------------------------------------------------------------------
     @abstractmethod

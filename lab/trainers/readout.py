@@ -19,7 +19,7 @@ def counted(blocks: Blocks, network: Network) -> list[Block]:
     """The blocks that `blocks` names. Raises UsageError where one does not exist."""
     depth = len(network.blocks)
     if blocks == "auto":
-        return network.blocks[1:] if depth > 1 else network.blocks
+        return network.blocks[1:] if depth > 1 and not network.delayed else network.blocks
     if blocks == "all":
         return network.blocks
     if blocks == "last":
@@ -42,8 +42,8 @@ class Readout:
     head    how the softmax head learns. stored: the neutral pass keeps the normalised activities; recomputed: it runs
             again, so that none are kept; per_block: every block has a softmax of its own, and their probabilities are
             averaged; none: no head, which leaves no hard negatives
-    blocks  the blocks that both readouts count: auto (all but the first where there are several), all, last, or their
-            numbers from 1
+    blocks  the blocks that both readouts count: auto (all but the first where there are several; all where labels come
+            from above), all, last, or their numbers from 1
     learning_rate, momentum, weight_decay  of the head, whose gradient is averaged as in the recipe
     """
 
