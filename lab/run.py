@@ -91,6 +91,8 @@ def run(
                     rows = data.valid if len(data.valid) else data.train
                     note(epoch, diagnose(trainer, rows, config.diagnose, epochs=config.epochs))
         record.final = {"valid": trainer.progress.valid}
+        if each := record.cost.get("rows_per_sample"):
+            record.final["forward_rows"] = each * len(data.train) * trainer.progress.epoch
         if (stop := trainer.progress.stop) is not None:
             record.final["stop"] = asdict(stop)
         record.memory = trainer.memory()  # before the test rows are answered

@@ -99,7 +99,7 @@ def test_test_rows_that_stay_shut(rows: Path, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("lab.run._few_rows", lambda config, data: [])
     monkeypatch.setattr(type(data), "augmented", lambda self, augment: self)
     record = run(shut, data=data)
-    assert record.status == "ok" and record.final == {"valid": plain.final["valid"]}
+    assert record.status == "ok" and record.final == {key: plain.final[key] for key in ("valid", "forward_rows")}
     assert record.run_id != plain.run_id and record.memory == plain.memory
     with pytest.raises(UsageError, match="which test=closed keeps shut"):
         parse(values(tmp_path, test="closed", measures=["calibration"]))

@@ -16,6 +16,7 @@ from lab.layers.activation import (
 )
 from lab.layers.base import Cache, Ctx, Grads, Layer, Noise, settle
 from lab.layers.batch_norm import BatchNorm
+from lab.layers.black_box import BlackBox, Surrogate
 from lab.layers.concat import Concat
 from lab.layers.conv import Conv2D
 from lab.layers.dense import Dense
@@ -42,6 +43,7 @@ __all__ = [
     "ActivationName",
     "AvgPool2D",
     "BatchNorm",
+    "BlackBox",
     "Cache",
     "Concat",
     "Conv2D",
@@ -68,6 +70,7 @@ __all__ = [
     "Sequential",
     "Sigmoid",
     "Softmax",
+    "Surrogate",
     "Swish",
     "Tanh",
     "TimeDistributed",

@@ -7,7 +7,7 @@ keeps an array of a pass on itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from types import MappingProxyType
@@ -102,6 +102,10 @@ class Layer:
         So a pass that is run again, or for its output alone, leaves no trace.
         """
         return {}
+
+    def inner(self) -> Sequence[Layer]:
+        """The layers that this one is made of."""
+        return ()
 
     def flops(self) -> int:
         """Multiply-adds times two of one forward row; a backward costs about as much again per gradient asked for."""

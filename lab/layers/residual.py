@@ -67,5 +67,8 @@ class Residual(Layer):
             for name, s in layer.statistics(cache[part]).items()
         }
 
+    def inner(self) -> Sequence[Layer]:
+        return [self.body] if self.projection is None else [self.body, self.projection]
+
     def flops(self) -> int:
         return sum(layer.flops() for layer in self._parts.values())

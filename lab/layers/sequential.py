@@ -51,5 +51,8 @@ class Sequential(Layer):
         inner = zip(self.layers, cache, strict=True)
         return {f"{i}.{name}": s for i, (layer, c) in enumerate(inner) for name, s in layer.statistics(c).items()}
 
+    def inner(self) -> Sequence[Layer]:
+        return self.layers
+
     def flops(self) -> int:
         return sum(layer.flops() for layer in self.layers)

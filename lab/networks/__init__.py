@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lab.networks.block import Block, Source
+from lab.networks.boxed import BoxedMLP, boxed_mlp
 from lab.networks.convolutional import CNN, cnn
 from lab.networks.fields import LocalFields, local_fields
 from lab.networks.linear_map import Linear, linear
@@ -15,12 +16,14 @@ __all__ = [
     "CNN",
     "MLP",
     "Block",
+    "BoxedMLP",
     "Defaults",
     "Linear",
     "LocalFields",
     "Network",
     "NetworkSpec",
     "Source",
+    "boxed_mlp",
     "cnn",
     "gru",
     "linear",

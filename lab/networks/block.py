@@ -86,10 +86,11 @@ class Block:
             self.params |= {f"{source.name}.{key}": p for key, p in body.params.items()}
             self.stats |= {f"{source.name}.{key}": s for key, s in body.stats.items()}
 
-    def respond(self, inputs: Sequence[Array | None], ctx: Ctx) -> tuple[Array, Cache]:
+    def respond(self, inputs: Sequence[Array | None], ctx: Ctx, nudge: Array | None = None) -> tuple[Array, Cache]:
         """h for the sources' values, and the cache (None unless ctx.keep).
 
-        A source without a value (None) adds nothing, in a pass that keeps nothing.
+        A source without a value (None) adds nothing, in a pass that keeps nothing. `nudge` (N, *shape) is added before
+        the activation: for whoever tries what a change there does.
         """
         z: Array | None = None
         caches: list[Any] = []
@@ -107,7 +108,9 @@ class Block:
                 summed = True
             del out
         assert z is not None
-        own = summed or self.bodies[0].fresh
+        if nudge is not None:
+            z = ctx.ops.xp.add(z, nudge, out=ctx.ops.empty(z.shape))
+        own = nudge is not None or summed or self.bodies[0].fresh
         h, last = self.activation.overwrite(z, ctx) if own else self.activation.forward(z, ctx)
         return h, (caches, last) if ctx.keep else None
 

@@ -154,6 +154,15 @@ class Network:
         """The blocks that read the input."""
         return [block for block in self.blocks if any(source.name == "input" for source in block.sources)]
 
+    def layers(self) -> Iterator[Layer]:
+        """All layers of blocks and head, those that others are made of included, in the order of a pass."""
+        waiting = [layer for block in self.blocks for layer in (*block.bodies, block.activation, block.norm)]
+        waiting = [*waiting, self.head][::-1]
+        while waiting:
+            if (layer := waiting.pop()) is not None:
+                yield layer
+                waiting += reversed(layer.inner())
+
     @property
     def delayed(self) -> bool:
         """Whether a block reads with a delay, so that the network has to be gone over more than once."""

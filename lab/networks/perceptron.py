@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -92,16 +92,18 @@ def stack(
     label: str,
     name: str = "mlp",
     top_down: bool = False,
+    around: Callable[[int, list[Layer]], list[Layer]] = lambda i, body: body,
 ) -> Network:
     """Fully connected blocks of `widths` units, each reading the one before it, and a linear head.
 
     `top_down`: each block also reads the next one's last state, and the last block the label.
+    `around(i, body)` may put layers of its own before, between or behind those of block i, counted from 0.
     """
     blocks = []
     for i, width in enumerate(widths):
         before = [Dropout(dropout)] if dropout and i else []
         flat = [Flatten()] if i == 0 else []
-        below = Sequential([*before, *flat, Dense(width, init=init, bias=norms.bias), *norms.inside()])
+        below = Sequential(around(i, [*before, *flat, Dense(width, init=init, bias=norms.bias), *norms.inside()]))
         bodies: list[Layer] = [below, *([Dense(width, init=init, bias=False)] if top_down else [])]
         sources = (*read_by(i), *([read_above(i, len(widths))] if top_down else []))
         blocks.append(Block(f"block{i + 1}", bodies, activation(act), norms.passed_on(), sources))

@@ -13,12 +13,14 @@ from lab.trainers.feedback_alignment import FeedbackAlignmentTrainer
 from lab.trainers.forward_forward import ForwardForwardTrainer
 from lab.trainers.history import EpochRecord
 from lab.trainers.local import LocalTrainer, Pass
+from lab.trainers.node_perturbation import NodePerturbationTrainer
 from lab.trainers.parallel import LayerParallelTrainer
 from lab.trainers.readout import EvidenceReadout, LinearReadout, Readout
 from lab.trainers.recurrent import RecurrentTrainer
 from lab.trainers.scikit_learn import ScikitLearnTrainer
 from lab.trainers.stopping import EarlyStop
 from lab.trainers.supervised import LocalSupervisedTrainer
+from lab.trainers.surrogate_backprop import SurrogateBackpropTrainer
 from lab.trainers.unlabelled import UnlabelledTrainer
 from lab.trainers.unsupervised import UnsupervisedTrainer
 
@@ -37,10 +39,12 @@ __all__ = [
     "LinearReadout",
     "LocalSupervisedTrainer",
     "LocalTrainer",
+    "NodePerturbationTrainer",
     "Pass",
     "Readout",
     "RecurrentTrainer",
     "ScikitLearnTrainer",
+    "SurrogateBackpropTrainer",
     "Trainer",
     "UnlabelledTrainer",
     "UnsupervisedTrainer",

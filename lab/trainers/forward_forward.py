@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from lab.backend import Array, Kernels
 from lab.data.batches import Batches, places
 from lab.errors import UsageError
-from lab.layers import Ctx
+from lab.layers import Ctx, Noise
 from lab.networks import Defaults, Network, NetworkSpec
 from lab.objectives import Goodness, PairObjective, Rows
 from lab.optimizers import SGD, Optimizer
@@ -251,7 +251,7 @@ class ForwardForwardTrainer(LocalTrainer):
         scores = ops.empty((len(self.network.blocks), len(images), len(labels)))
         for k, each in enumerate(labels):
             x, base = self.network.labelled(images, [label.one_hot(each, ops)], ops, base)
-            ctx = self.network.context(x, Ctx(ops))
+            ctx = self.network.context(x, Ctx(ops, Noise(0, stream=k)))  # where passes are noisy, each by itself
             for i, (block, h, _) in enumerate(self.network.walk(x, ctx)):
                 scores[i, :, k] = self.objective.evidence(h, self._objectives[block.name], ctx)
         return scores
