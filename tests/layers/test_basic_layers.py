@@ -190,7 +190,7 @@ def test_initial_weights_are_paired_between_schemes() -> None:
         (lambda: Dense(3).build((2, 2), NumpyBackend(), np.random.default_rng(0)), "put a Flatten before it"),
         (lambda: LengthNorm((3,)).build((2, 2), NumpyBackend(), np.random.default_rng(0)), "choose among (1, 2)"),
         (lambda: LabelInput("pixels").build((5,), 10), "use label=features"),
-        (lambda: LabelInput("corner"), "valid: channels, features"),  # type: ignore[arg-type]
+        (lambda: LabelInput("corner"), "valid: channels, clamp, features"),  # type: ignore[arg-type]
     ],
 )
 def test_misfits_are_one_sentence(make: Any, words: str) -> None:

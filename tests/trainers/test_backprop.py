@@ -119,7 +119,7 @@ def test_misfits_are_said_before_any_work() -> None:
     with pytest.raises(UsageError, match="valid: none, neutral"):
         BackpropTrainer(mlp(), label="wrong")  # type: ignore[arg-type]
     late = Block("top", [Dense(3), Dense(3)], Tanh(), sources=(Source("input"), Source("input", delay=1)))
-    with pytest.raises(UsageError, match="delay=0"):
+    with pytest.raises(UsageError, match="top_down=false"):
         BackpropTrainer(Network([late], Dense(2))).build((3,), 2)
     with pytest.raises(UsageError, match="label 2"):
         BackpropTrainer(mlp(depth=1, width=3)).fit(Split(np.zeros((2, 12)), np.array([0, 1])), toy(), epochs=1)
