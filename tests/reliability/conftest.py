@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab.measure.build import code_version
-from lab.record import storage
+from lab.record.storage import write_atomic  # by its name: a test may put another in its place
 from tests.reliability.story import make_rows
 
 LONG = os.environ.get("LAB_TEST_LONG") == "1"
@@ -37,7 +37,7 @@ def tally(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
         name = request.node.name.removeprefix("test_").split("[")[0]
         found = {"test": name, "long": LONG, "version": VERSION, "seconds": time.perf_counter() - began, **counts}
         Path(RESULTS).mkdir(parents=True, exist_ok=True)
-        storage.write_atomic(result_of(request.node), json.dumps(found).encode())
+        write_atomic(result_of(request.node), json.dumps(found).encode())
 
 
 def result_of(item: pytest.Item) -> Path:
