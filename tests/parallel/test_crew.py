@@ -111,9 +111,10 @@ def test_a_killed_worker_is_named(dead: int) -> None:
 
 
 PARENT = """
-import sys, time, numpy as np
+import signal, sys, time, numpy as np
 from tests.parallel.test_crew import add_one, chain
 from lab.parallel import Crew
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
 jobs, rings = chain(add_one, add_one)
 with Crew(jobs, reads=[rings[-1]], writes=[rings[0]]):
     print(*(job.process.pid for job in jobs), flush=True)
