@@ -15,7 +15,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,10 +116,8 @@ def plan(folder: Path) -> tuple[list[bytes], Read]:
     made.write()
 
     def read(path: Path) -> object:
-        try:  # noqa: SIM105
+        with suppress(UsageError):
             sweep_runs([folder / "runs"], "a-1")
-        except UsageError:
-            pass
         return read_plan(path.parent)
 
     return [(home / "sweep.json").read_bytes()], _file(home, "sweep.json", read)
@@ -218,13 +216,35 @@ def try_one(read: Read, data: bytes) -> bool:
         try:
             read(data)
         except ERRORS as error:
-            assert str(error) and "\n" not in str(error), str(error)  # noqa: PT017
+            assert str(error) and "\n" not in str(error), str(error)  # noqa: PT017 - that it raises nothing else is the test
             return False
     return True
 
 
-INTERESTING = (b"\0", b"\xff", b"\x7f", b"\x80", b"{", b"}", b"[", b'"', b"-", b"9" * 30, b"1e999", b"NaN", b"\n", b"\r",  # noqa: E501
-               b"null", b"../", b"\xed\xa0\x80", b"=cmd()", b"\xff\xff\xff\xff", b"\0\0\0\0\0\0\0\x80", b"*a", b"&a ")  # fmt: skip  # noqa: E501
+INTERESTING = (
+    b"\0",
+    b"\xff",
+    b"\x7f",
+    b"\x80",
+    b"{",
+    b"}",
+    b"[",
+    b'"',
+    b"-",
+    b"9" * 30,
+    b"1e999",
+    b"NaN",
+    b"\n",
+    b"\r",
+    b"null",
+    b"../",
+    b"\xed\xa0\x80",
+    b"=cmd()",
+    b"\xff\xff\xff\xff",
+    b"\0\0\0\0\0\0\0\x80",
+    b"*a",
+    b"&a ",
+)
 
 
 def mutate(seeds: list[bytes], chosen: random.Random) -> bytes:

@@ -46,17 +46,17 @@ def test_the_search_sees_what_it_looks_for(tmp_path: Path) -> None:
 
     def evaluates(data: bytes) -> object:
         try:
-            return eval(data.decode("latin-1"), {"__builtins__": {}})  # noqa: S307
+            return eval(data.decode("latin-1"), {"__builtins__": {}})  # noqa: S307 - the fault that is to be found
         except Exception:
             raise DataError("no") from None
 
     def crashes(data: bytes) -> object:
         return data.decode("utf-8")
 
-    with pytest.raises(AssertionError, match="exec"):  # noqa: PT012
+    with pytest.raises(AssertionError, match="exec"):  # noqa: PT012 - which of the inputs finds it is chance
         for _ in range(100):
             try_one(evaluates, mutate(seeds, chosen))
-    with pytest.raises(UnicodeDecodeError):  # noqa: PT012
+    with pytest.raises(UnicodeDecodeError):  # noqa: PT012 - as above
         for _ in range(1000):
             try_one(crashes, mutate(seeds, chosen))
     with pytest.raises(AssertionError), no_code():

@@ -36,7 +36,7 @@ def check_kills(folder: Path) -> None:
         folder.mkdir()
         promised = 0
         with pytest.raises(Killed):
-            for promised in write_generations(folder, Faulty(number, "kill")):  # noqa: B007
+            for promised in write_generations(folder, Faulty(number, "kill")):  # noqa: B007 - used after the kill
                 pass
         assert newest(folder) >= promised, f"operation {number}"
 
