@@ -1,0 +1,133 @@
+"""reports/paper: the page, its Markdown twin, tables and figures, from records alone."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from lab.errors import StorageError, UsageError
+from lab.paper import figures
+from lab.paper.claims import Claims, read_claims
+from lab.paper.match import Found, records_under
+from lab.paper.rows import Row, rows, table, variants_table
+from lab.report import html, svg, text, write
+from lab.report.figure import Figure
+from lab.report.style import styled
+from lab.report.table import Table
+
+TITLE = "Hinton's forward-forward paper, repeated"
+FOLDERS = ("figures", "tables")
+
+
+def make_page(runs: Sequence[Path], out: Path) -> Path:
+    """Draws the page of the records under `runs` into `out`; returns index.html's path.
+
+    All is drawn before the first file of an earlier page is replaced. Raises UsageError for what is no folder,
+    StorageError where `out` cannot be written.
+    """
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{str(out)!r} is a file; name a folder for the page")
+    claims, found = read_claims(), records_under(runs)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        drafts = Path(tempfile.mkdtemp(prefix=".paper-", dir=out))
+        try:
+            _draw(drafts, out, runs, claims, found)
+            for name in FOLDERS:
+                shutil.rmtree(out / name, ignore_errors=True)
+            for path in sorted(drafts.iterdir(), key=lambda p: p.name == "index.html"):
+                os.replace(path, out / path.name)
+        finally:
+            shutil.rmtree(drafts, ignore_errors=True)
+    except OSError as error:
+        why = error.strerror or error
+        raise StorageError(f"the page cannot be written to {str(out)!r} ({why}); free space or use another") from error
+    return out / "index.html"
+
+
+def _draw(drafts: Path, out: Path, runs: Sequence[Path], claims: Claims, found: Sequence[Found]) -> None:
+    made = rows(claims, found)
+    more = [variants_table(asked, found) for asked in claims.tables]
+    tables = [table(made), *(each for each in more if each is not None)]
+    with styled():
+        drawn = make_figures(made, found)
+    for name in FOLDERS:
+        (drafts / name).mkdir()
+    for figure in drawn:
+        if not figure.missing:
+            figure.save(drafts / "figures")
+    for each in tables:
+        (drafts / "tables" / f"{each.key}.tex").write_text(write.latex(each), encoding="utf-8")
+    place = out.absolute()
+    page = {
+        "title": TITLE,
+        "source": claims.source,
+        "answers": answers(made),
+        "tables": tables,
+        "without": [f"{each.title}: no records yet." for each, t in zip(claims.tables, more, strict=True) if t is None],
+        "links": {
+            one.run_id: write.link(os.path.relpath(one.folder, place).replace(os.sep, "/") + "/") for one in found
+        },
+        "command": text.visible(shlex.join(["lab", "paper", *map(str, runs), "--out", str(out)]), 2000),
+        "versions": text.listed(sorted({str(one.at("code_version")) for one in found})) or "none",
+    }
+    (drafts / "report.md").write_text(as_markdown(page, drawn), encoding="utf-8")
+    (drafts / "index.html").write_text(as_html(page, drawn), encoding="utf-8")
+
+
+def make_figures(made: Sequence[Row], found: Sequence[Found]) -> list[Figure]:
+    """All figures, those that cannot be drawn with the reason."""
+    return [figures.errors(made), figures.curves(made)]
+
+
+def answers(made: Sequence[Row]) -> list[str]:
+    """What a reader came for, in two sentences or three."""
+    named = [row for row in made if row.claim.error]
+    done = {verdict: [r for r in named if r.verdict == verdict] for verdict in ("reached", "missed", "partial")}
+    left = len(named) - sum(map(len, done.values()))
+    said = [
+        f"Of {text.counted(len(named), 'number')} that the paper names, {len(done['reached'])} reached, "
+        f"{len(done['missed'])} missed, {len(done['partial'])} run in part, {left} not run."
+    ]
+    if done["missed"]:
+        said.append("; ".join(f"{r.claim.row} {r.words}" for r in done["missed"]) + ".")
+    few = [r.claim.row for r in made if len(r.runs) in (1, 2)]
+    if few:
+        said.append(f"Fewer than three seeds: {text.listed(few)}.")
+    return said
+
+
+def as_html(page: dict[str, Any], drawn: Sequence[Figure]) -> str:
+    """The self-contained page."""
+    style, script = html.page_style(), html.template("page.js")
+    shown = [
+        {
+            "key": f.key, "title": f.title, "caption": f.caption, "missing": f.missing, "notes": f.notes,
+            "legend": Markup(svg.inline(f.legend.element, f.legend.alt)) if f.legend else "",
+            "panels": [Markup(svg.inline(p.element, p.alt)) for p in f.panels],
+        }
+        for f in drawn
+    ]  # fmt: skip
+    made = html.environment().from_string(html.template("paper.html.j2", "lab.paper"))
+    return made.render({**page, "figures": shown, "policy": html.policy(style, script), "style": Markup(style),
+                        "script": Markup(script)})  # fmt: skip
+
+
+def as_markdown(page: dict[str, Any], drawn: Sequence[Figure]) -> str:
+    """The same as Markdown, with the PNG pictures."""
+    environment = html.environment(html=False)
+    environment.filters["md"] = text.markdown
+    environment.filters["mdtable"] = lambda each: write.markdown(each, page["links"])
+    return environment.from_string(html.template("paper.md.j2", "lab.paper")).render({**page, "figures": drawn})
+
+
+def readme_table(folder: Path) -> Table:
+    """The reproduction table as the README shows it: of the records in a folder."""
+    return table(rows(read_claims(), records_under([folder]) if folder.is_dir() else []))
