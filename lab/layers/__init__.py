@@ -17,6 +17,7 @@ from lab.layers.activation import (
 from lab.layers.base import Cache, Ctx, Grads, Layer, Noise, settle
 from lab.layers.batch_norm import BatchNorm
 from lab.layers.black_box import BlackBox, Surrogate
+from lab.layers.center import Center
 from lab.layers.concat import Concat
 from lab.layers.conv import Conv2D
 from lab.layers.dense import Dense
@@ -45,6 +46,7 @@ __all__ = [
     "BatchNorm",
     "BlackBox",
     "Cache",
+    "Center",
     "Concat",
     "Conv2D",
     "Ctx",

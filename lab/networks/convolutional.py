@@ -10,6 +10,7 @@ from lab.backend import Shape
 from lab.errors import UsageError
 from lab.layers import (
     AvgPool2D,
+    Center,
     Concat,
     Conv2D,
     Dense,
@@ -58,6 +59,8 @@ class CNN:
     init, dropout  as in mlp
     label        channels | pattern | pixels | auto: as in LabelInput; auto is channels
     label_scale  what the numbers that stand for a label are multiplied by
+    center       true: each image's mean is subtracted before all else; for photographs, whose mean is most of their
+                 length
     """
 
     channels: tuple[int, ...] = (32, 64)
@@ -79,6 +82,7 @@ class CNN:
     dropout: float = 0.0
     label: Literal["auto", "channels", "pattern", "pixels"] = "auto"
     label_scale: float = 1.0
+    center: bool = False
 
     def __post_init__(self) -> None:
         check(self)
@@ -125,6 +129,7 @@ class CNN:
             blocks,
             Sequential([*reading, Dense(n_outputs)]),
             input_norm=norms.of_input(),
+            center=Center() if self.center else None,
             label_input=LabelInput("channels" if self.label == "auto" else self.label, scale=self.label_scale),
             name="cnn",
             label="cnn " + "-".join(map(str, self.channels)),

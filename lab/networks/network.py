@@ -24,6 +24,9 @@ class Network:
     the source "label"). `walk` is then the pass from the bottom up that gives every block its first state; how often
     blocks are visited after it is a trainer's business.
 
+    `center` is put between a row and all else, the label that is written into it too: `labelled` does that where
+    there is a label, `enter` where there is none.
+
     `masked`: rows are sequences (T, 1 + F) of different lengths. The first number of a step says whether it exists: 1,
     or 0 where the row is filled up with zeros. It becomes the pass's mask (`Ctx.mask`); the blocks see the F others.
     """
@@ -34,13 +37,14 @@ class Network:
         head: Layer,
         *,
         input_norm: Layer | None = None,
+        center: Layer | None = None,
         label_input: LabelInput | None = None,
         masked: bool = False,
         name: str = "network",
         label: str = "network",
     ) -> None:
         self.blocks, self.head = list(blocks), head
-        self.input_norm, self.label_input = input_norm, label_input
+        self.input_norm, self.center, self.label_input = input_norm, center, label_input
         self.name, self.label, self.masked = name, label, masked
         seen = {"input"}
         for block in self.blocks:
@@ -57,10 +61,13 @@ class Network:
         Each block draws from a stream of its own, so equal seeds give equal bodies whatever head follows.
         """
         self.in_shape, self.n_outputs = in_shape, n_outputs
+        if self.center is not None:
+            self.center.build(in_shape, ops, generator(seed, "init", "center"))
         if labelled:
             if self.label_input is None:
                 raise UsageError(f"{self.label} has no place for a label in its input; give it a LabelInput")
             in_shape = self.label_input.build(in_shape, n_outputs)
+        self._written = labelled and self.label_input is not None and self.label_input.mode != "clamp"
         if self.masked:
             in_shape = self._without_mask(in_shape, labelled)
         if self.input_norm is not None:
@@ -91,6 +98,8 @@ class Network:
         They are written out only where a layer that reads the input needs that.
         """
         assert self.label_input is not None, "build saw to that"
+        if self.center is not None and base is None:
+            x = self.center.forward(x, Ctx(ops))[0]
         if not self.shares_images:
             return self.label_input.embed(x, labels, ops), None
         rows = self.label_input.unwritten(x, labels, ops, base)
@@ -101,8 +110,10 @@ class Network:
         return replace(ctx, mask=x[:, :, 0] > 0) if self.masked else ctx
 
     def enter(self, x: Array, ctx: Ctx) -> Array:
-        """What the blocks see of the input x: without its mask, normalised where the network has an input norm."""
+        """What the blocks see of the input x: without its mask, centred and normalised where the network does that."""
         x = x[:, :, 1:] if self.masked else x
+        if self.center is not None and not self._written:
+            x = self.center.forward(x, ctx.keeping(False))[0]
         return x if self.input_norm is None else self.input_norm.forward(x, ctx.keeping(False))[0]
 
     def walk(self, x: Array, ctx: Ctx) -> Iterator[tuple[Block, Array, Array]]:

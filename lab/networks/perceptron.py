@@ -8,7 +8,18 @@ from typing import Literal
 
 from lab.backend import Shape
 from lab.errors import UsageError
-from lab.layers import ActivationName, Dense, Dropout, Flatten, Init, LabelInput, Layer, Sequential, activation
+from lab.layers import (
+    ActivationName,
+    Center,
+    Dense,
+    Dropout,
+    Flatten,
+    Init,
+    LabelInput,
+    Layer,
+    Sequential,
+    activation,
+)
 from lab.networks.block import Block
 from lab.networks.network import Network
 from lab.networks.spec import (
@@ -39,6 +50,8 @@ class MLP:
     dropout      rate at every block's input but the first: behind what an objective is asked of
     label        pixels | features | auto: where a label goes if a trainer writes one into the input; auto is pixels
                  for images (C, H, W) that have room for it, else features
+    label_scale  what the numbers that stand for a label are multiplied by
+    center       true: each row's mean is subtracted before all else; for photographs, whose mean is most of their length
     top_down     true | false | auto, the trainer's: each block also reads the one above it as that was an iteration
                  before, and the last block the label, clamped above it (Hinton 2022, section 3.4)
     """
@@ -51,6 +64,8 @@ class MLP:
     init: Literal["auto", "lecun", "he", "glorot"] = "auto"
     dropout: float = 0.0
     label: Literal["auto", "pixels", "features"] = "auto"
+    label_scale: float = 1.0
+    center: bool = False
     top_down: bool | Literal["auto"] = "auto"
 
     def __post_init__(self) -> None:
@@ -66,7 +81,8 @@ class MLP:
         top_down = defaults.top_down if self.top_down == "auto" else self.top_down
         if top_down:
             check_top_down("mlp", norm, self.label)
-        label_input = clamped_label(n_outputs) if top_down else LabelInput(flat_label(self.label, in_shape, n_outputs))
+        written = LabelInput(flat_label(self.label, in_shape, n_outputs), scale=self.label_scale)
+        label_input = clamped_label(n_outputs) if top_down else written
         return stack(
             (self.width,) * self.depth,
             n_outputs,
@@ -75,6 +91,7 @@ class MLP:
             init=defaults.init if self.init == "auto" else self.init,
             dropout=self.dropout,
             label_input=label_input,
+            center=Center() if self.center else None,
             label=f"mlp {self.depth}x{self.width}" + (" top-down" if top_down else ""),
             top_down=top_down,
         )
@@ -91,6 +108,7 @@ def stack(
     label_input: LabelInput,
     label: str,
     name: str = "mlp",
+    center: Layer | None = None,
     top_down: bool = False,
     around: Callable[[int, list[Layer]], list[Layer]] = lambda i, body: body,
 ) -> Network:
@@ -111,6 +129,7 @@ def stack(
         blocks,
         Sequential([*([Dropout(dropout)] if dropout else []), Dense(n_outputs)]),
         input_norm=norms.of_input(),
+        center=center,
         label_input=label_input,
         name=name,
         label=label,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lab.backend import Backend, NumpyBackend
 from lab.errors import UsageError
 from lab.layers import (
+    Center,
     Ctx,
     Dense,
     Dropout,
@@ -44,6 +45,7 @@ FLAT = {
     "softmax": Softmax,
     "identity": Identity,
     "length_norm": LengthNorm,
+    "center": Center,
     "dropout": lambda: Dropout(0.4),
     "sequential": lambda: Sequential([Dropout(0.2), Dense(5), Tanh(), LengthNorm(), Dense(2)]),
 }
@@ -70,6 +72,7 @@ def test_gradients(name: str, n: int, width: int, seed: int, contiguous: bool) -
 @pytest.mark.parametrize("axes", [None, (1,), (2, 3)])
 def test_gradients_on_images(axes: tuple[int, ...] | None, n: int, shape: tuple[int, int, int]) -> None:
     check_layer(LengthNorm(axes), rows(n, *shape))
+    check_layer(Center(), rows(n, *shape))
     check_layer(Flatten(), rows(n, *shape))
 
 

@@ -45,6 +45,25 @@ def test_shapes(spec: Any, shape: tuple[int, ...], shapes: list[tuple[int, ...]]
             assert [block.shape for block in built(spec, shape, labelled).blocks] == shapes
 
 
+@pytest.mark.parametrize("label", ["features", "pixels", "channels", "pattern", None])
+def test_a_centred_network_sees_no_brightness_and_the_whole_label(label: Any) -> None:
+    flat = label in ("features", "pixels")
+    spec = mlp(2, 20, center=True, label=label) if flat else cnn(channels=(3,), center=True, label=label or "auto")
+    net = built(spec, (3, 16, 16), labelled=label is not None)
+    x = np.random.default_rng(0).random((4, 3, 16, 16))
+    brighter = x + 3.0
+
+    def respond(images: Any, label: int = 3) -> Any:
+        ops, (first, *_) = NumpyBackend("float64"), net.blocks
+        if net.label_input is not None and net._written:
+            images = net.labelled(images, [net.label_input.one_hot(np.full(len(images), label), ops)], ops)[0]
+        return first.respond([net.enter(images, Ctx(ops))], Ctx(ops))[0]
+
+    np.testing.assert_allclose(respond(brighter), respond(x), rtol=1e-9, atol=1e-9)
+    if label is not None:
+        assert np.abs(respond(x, 3) - respond(x, 4)).max() > 1e-3
+
+
 @pytest.mark.parametrize(
     ("shape", "mode"),
     [((1, 28, 28), "pixels"), ((1, 5, 5), "features"), ((28, 13), "features"), ((30,), "features")],
