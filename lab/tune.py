@@ -70,7 +70,11 @@ def _by_protocol(chosen: argparse.Namespace) -> Study:
     if chosen.data not in tasks or chosen.side is None:
         sides = ", ".join(side.name for side in protocol.sides)
         raise UsageError(f"name one study of {protocol.name}: --side {sides} --data {', '.join(tasks)}")
-    return by_protocol(protocol, tasks[chosen.data], protocol.side(chosen.side), chosen.options)
+    task, side = tasks[chosen.data], protocol.side(chosen.side)
+    if side not in protocol.sides_on(task):
+        there = ", ".join(each.name for each in protocol.sides_on(task))
+        raise UsageError(f"{side.name} takes no part in {task.name}; --side is one of {there}")
+    return by_protocol(protocol, task, side, chosen.options)
 
 
 def by_protocol(protocol: Protocol, task: Task, side: Side, more: Sequence[str] = ()) -> Study:

@@ -29,10 +29,10 @@ def compare(protocol: Protocol, out: Path, *, until: Until = "report", progress:
     """
     how = [f"progress={str(progress).lower()}"]
     ledger = open_ledger(protocol, out)
-    for task, side in _pairs(protocol, [*protocol.sides, *protocol.baselines]):  # refused before anything is made
+    for task, side in _pairs(protocol, baselines=True):  # refused before anything is made
         composed(protocol.final(task, side, (), protocol.runs.seeds[0]))
     studies: list[Studied] = []
-    for task, side in _pairs(protocol, protocol.sides):
+    for task, side in _pairs(protocol):
         print(f"\n{side.name} on {task.name}: {protocol.tuning.trials} trials")
         study = by_protocol(protocol, task, side, [f"runs={out / 'trials'}", *how])
         if study.stopped:
@@ -58,8 +58,13 @@ def compare(protocol: Protocol, out: Path, *, until: Until = "report", progress:
     return 0 if all(outcome.status == "ok" for outcome in outcomes) else 1
 
 
-def _pairs(protocol: Protocol, sides: Sequence[Side]) -> list[tuple[Task, Side]]:
-    return [(task, side) for task in protocol.data for side in sides]
+def _pairs(protocol: Protocol, *, baselines: bool = False) -> list[tuple[Task, Side]]:
+    """Every task with each side that takes part in it, and with its baselines if asked for."""
+    return [
+        (task, side)
+        for task in protocol.data
+        for side in (*protocol.sides_on(task), *(protocol.baselines_on(task) if baselines else ()))
+    ]
 
 
 def _studied(study: Study, task: Task, side: Side) -> Studied:
@@ -78,7 +83,7 @@ def _runs(protocol: Protocol, chosen: Chosen, folder: Path, how: list[str]) -> t
     places = [
         (task, side, seed, None)
         for number, seed in enumerate(seeds)
-        for task, side in _pairs(protocol, [*protocol.sides, *(protocol.baselines if number < few else ())])
+        for task, side in _pairs(protocol, baselines=number < few)
     ]
     return _planned(protocol, chosen, places, folder, how)
 
@@ -89,7 +94,7 @@ def _sizes(protocol: Protocol, chosen: Chosen, folder: Path, how: list[str]) -> 
         (task, side, seed, rows)
         for seed in protocol.runs.seeds[: protocol.runs.size_seeds]
         for rows in protocol.runs.sizes
-        for task, side in _pairs(protocol, protocol.sides)
+        for task, side in _pairs(protocol)
     ]
     return _planned(protocol, chosen, places, folder, how)
 

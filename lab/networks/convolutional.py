@@ -59,8 +59,7 @@ class CNN:
     init, dropout  as in mlp
     label        channels | pattern | pixels | auto: as in LabelInput; auto is channels
     label_scale  what the numbers that stand for a label are multiplied by
-    center       true: each image's mean is subtracted before all else; for photographs, whose mean is most of their
-                 length
+    center       true: each image's mean is subtracted before all else; for photographs, which are mostly their mean
     """
 
     channels: tuple[int, ...] = (32, 64)

@@ -51,7 +51,7 @@ class MLP:
     label        pixels | features | auto: where a label goes if a trainer writes one into the input; auto is pixels
                  for images (C, H, W) that have room for it, else features
     label_scale  what the numbers that stand for a label are multiplied by
-    center       true: each row's mean is subtracted before all else; for photographs, whose mean is most of their length
+    center       true: each row's mean is subtracted before all else; for photographs, which are mostly their mean
     top_down     true | false | auto, the trainer's: each block also reads the one above it as that was an iteration
                  before, and the last block the label, clamped above it (Hinton 2022, section 3.4)
     """

@@ -21,12 +21,28 @@ OWN = ("trainer", "objective", "optimizer", "readout")
 
 @dataclass(frozen=True)
 class Task:
-    """A data set, and the validation accuracy that time to target is taken to, set before anything is trained."""
+    """One place of the comparison: a data set and the body that is trained on it, tuned and compared by itself.
+
+    name    of the task, and of its data set unless `data` names that
+    target  the validation accuracy that time to target is taken to, set before anything is trained
+    model   options of the body (model=cnn, model.channels=[8,16]), beside those that all tasks share
+    sides   names of the sides and baselines that take part; none named: all
+    """
 
     name: str
     target: float | None = None
+    data: str | None = None
+    model: tuple[str, ...] = ()
+    sides: tuple[str, ...] = ()
+
+    @property
+    def dataset(self) -> str:
+        """The name of its data set."""
+        return self.name if self.data is None else self.data
 
     def __post_init__(self) -> None:
+        if odd := [option for option in self.model if option.partition("=")[0].split(".")[0] != "model"]:
+            raise UsageError(f"data: {odd[0]} of {self.name} is no option of the body; write it under shared")
         if self.target is not None and not 0 < self.target <= 1:
             raise UsageError(f"data: target={self.target:g} of {self.name} is no fraction; write 97 % as 0.97")
 
@@ -89,6 +105,7 @@ class Final:
 
     seeds     of initial weights and order of the data, the same for all sides
     epochs    of each run; stop: the stopping rule of all sides, none or patience
+    rows      each run trains on the first so many, null for all
     measures  of each trained network on the test rows, beside accuracy; diagnose: of its blocks in each epoch
     sizes     numbers of training rows that the best settings are trained on as well, for accuracy against rows
     size_seeds  the first so many seeds are used for that
@@ -98,6 +115,7 @@ class Final:
     seeds: tuple[int, ...]
     epochs: int
     stop: str = "none"
+    rows: int | None = None
     measures: tuple[Measure, ...] = ()
     diagnose: tuple[Diagnostic, ...] = ()
     sizes: tuple[int, ...] = ()
@@ -109,6 +127,8 @@ class Final:
             raise UsageError(
                 f"runs: seeds={list(self.seeds)} epochs={self.epochs}; give distinct seeds and 1 epoch or more"
             )
+        if self.rows is not None and self.rows <= max(self.sizes, default=0):
+            raise UsageError(f"runs: rows={self.rows} is not above all of sizes={list(self.sizes)}, which are of fewer")
 
 
 @dataclass(frozen=True)
@@ -156,6 +176,13 @@ class Protocol:
                 "stop",
             ):
                 raise UsageError(f"shared: {option} is decided elsewhere in a protocol; leave it out here")
+        if len({task.name for task in self.data}) < len(self.data):
+            raise UsageError(f"{self.name}: two tasks are called the same; name them apart, and their data set by data")
+        for task in self.data:
+            if strange := [name for name in task.sides if name not in names]:
+                raise UsageError(f"{task.name} has sides {strange[0]!r}, which is none of {', '.join(names)}")
+            if len(self.sides_on(task)) < 2:
+                raise UsageError(f"{task.name} compares nothing; give it two sides or more")
         first, *others = ((side.name, sorted(r.size for r in self.space(side))) for side in self.sides)
         for name, sizes in others:
             if sizes != first[1]:
@@ -174,10 +201,23 @@ class Protocol:
                 return side
         raise UsageError(f"{self.name} has no side {name!r}; valid: {', '.join(s.name for s in self.sides)}")
 
+    def sides_on(self, task: Task) -> tuple[Side, ...]:
+        """The sides that take part in a task."""
+        return tuple(side for side in self.sides if not task.sides or side.name in task.sides)
+
+    def baselines_on(self, task: Task) -> tuple[Side, ...]:
+        """The baselines that take part in a task."""
+        return tuple(side for side in self.baselines if not task.sides or side.name in task.sides)
+
+    def task(self, name: str) -> Task | None:
+        """The task of that name, if there is one."""
+        return next((task for task in self.data if task.name == name), None)
+
     def common(self, task: Task, side: Side) -> list[str]:
         """The options that all runs of a side on a data set have."""
-        body = [o for o in self.shared if not (side.model and o.partition("=")[0].split(".")[0] == "model")]
-        return [*body, *side.model, *side.options, f"data={task.name}"]
+        shared = [*self.shared, *task.model]
+        body = [o for o in shared if not (side.model and o.partition("=")[0].split(".")[0] == "model")]
+        return [*body, *side.model, *side.options, f"data={task.dataset}"]
 
     def trial(self, task: Task, side: Side) -> list[str]:
         """The options that all trials of a side on a data set have."""
@@ -186,10 +226,11 @@ class Protocol:
         return [*self.common(task, side), f"seed={t.seed}", f"trainer.epochs={t.epochs}", *rows, "test=closed"]
 
     def final(self, task: Task, side: Side, chosen: tuple[str, ...], seed: int, rows: int | None = None) -> list[str]:
-        """The options of one run: those of the side's best trial, a fresh seed, and `rows` to train on."""
+        """The options of one run: those of the side's best trial, a fresh seed, and `rows` to train on (all)."""
         r = self.runs
         target = [] if task.target is None else [f"target={task.target}"]
-        fewer = [] if rows is None else [f"+data.train={rows}"]
+        trained = r.rows if rows is None else rows
+        fewer = [] if trained is None else [f"+data.train={trained}"]
         beyond = [] if rows is not None or not r.measures else [f"measures=[{','.join(r.measures)}]"]
         looked = [] if rows is not None or not r.diagnose else [f"diagnose=[{','.join(r.diagnose)}]"]
         return [

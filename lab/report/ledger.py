@@ -70,8 +70,14 @@ class Ledger:
     entries: tuple[Entry, ...] = ()
 
     def shown(self, data: str) -> str:
-        """A data set of the protocol as a report calls it."""
-        return variants.data_name({"data": {"name": data}})
+        """A task of the protocol as a report calls it: its data set, and its model where the data set has several."""
+        task = self.protocol.task(data)
+        if task is None:
+            return variants.data_name({"data": {"name": data}})
+        name = variants.data_name({"data": {"name": task.dataset}})
+        alike = [other for other in self.protocol.data if other.dataset == task.dataset]
+        models = [option.partition("=")[2] for option in (*self.protocol.shared, *task.model) if option[:6] == "model="]
+        return f"{name} with {models[-1]}" if len(alike) > 1 and models else name
 
     @property
     def runs(self) -> dict[str, Entry]:

@@ -53,29 +53,39 @@ def _best(study: Study, n: int) -> Cell:
 
 
 def heads(ledger: Ledger, records: Records) -> Table:
-    """One row a side: what answers, and how many parameters that adds to the body."""
+    """One row for each side and network: what answers, and how many parameters that adds to the body."""
     protocol, runs = ledger.protocol, records.counted
     rows = []
     for side in (*protocol.sides, *protocol.baselines):
         own = runs[[entry is not None and entry.side == side.name for entry in map(ledger.runs.get, runs["run_id"])]]
-        body, head = own["parameters"].max(), own["head_parameters"].max()
         searched = ", ".join(f"{r.key} by {r.size[1]:g} {r.size[0]}" for r in protocol.space(side))
         tuned = side in protocol.sides
-        rows.append((
-            Cell(side.name), Cell(side.head or DASH), _count(body), _count(head), _count(body + head),
-            Cell(str(protocol.tuning.trials) if tuned else "0", protocol.tuning.trials if tuned else 0),
-            Cell(searched if tuned else DASH),
-        ))  # fmt: skip
-    columns = (Column("trainer"), Column("head"), Column("body", True), Column("head's parameters", True),
-               Column("all parameters", True), Column("trials on each data set", True), Column("searched"))  # fmt: skip
-    shared = ", ".join(protocol.shared)
-    seeds = counted(len(protocol.runs.seeds), "fresh seed")
-    caption = (
-        f"What the protocol gives each side. Shared by all: {shared}; {counted(protocol.runs.epochs, 'epoch')}, "
-        f"{seeds}, stop {protocol.runs.stop}. Baselines have a network of their own where they need one, and are not "
-        "tuned."
+        for network, made in own.groupby("network", sort=False):
+            body, head = made["parameters"].max(), made["head_parameters"].max()
+            trials = protocol.tuning.trials if tuned else 0
+            rows.append((
+                Cell(side.name), Cell(str(network)), Cell(side.head or DASH), _count(body), _count(head),
+                _count(body + head), Cell(str(trials), trials),
+                Cell(searched if tuned else DASH),
+            ))  # fmt: skip
+    columns = (
+        Column("trainer"), Column("network"), Column("head"), Column("body", True), Column("head's parameters", True),
+        Column("all parameters", True), Column("trials on each data set", True), Column("searched"),
+    )  # fmt: skip
+    return Table("protocol", "The sides by the protocol", _shared(ledger), columns, tuple(rows))
+
+
+def _shared(ledger: Ledger) -> str:
+    protocol, final = ledger.protocol, ledger.protocol.runs
+    bodies = "; ".join(f"{ledger.shown(task.name)}: {', '.join(task.model)}" for task in protocol.data if task.model)
+    over = "all rows" if final.rows is None else f"the first {plain(final.rows)} rows"
+    return (
+        f"What the protocol gives each side. Shared by all: {', '.join(protocol.shared)}; "
+        f"{counted(final.epochs, 'epoch')} over {over}, {counted(len(final.seeds), 'fresh seed')}, stop {final.stop}. "
+        + (f"Of the body: {bodies}. " if bodies else "")
+        + "Baselines have a network of their own where they need one, and are not tuned. The most parameters on any "
+        "data set are shown."
     )
-    return Table("protocol", "The sides by the protocol", caption, columns, tuple(rows))
 
 
 def budget_sentences(ledger: Ledger) -> list[str]:

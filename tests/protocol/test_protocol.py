@@ -61,6 +61,11 @@ def rules(**changes: Any) -> dict[str, Any]:
         ({"shared": ["seed=3"]}, "seed=3 is decided elsewhere"),
         ({"data": [{"name": "digits", "target": 80}]}, "write 97 % as 0.97"),
         ({"data": []}, "compares nothing"),
+        ({"data": [{"name": "digits"}, {"name": "digits"}]}, "two tasks are called the same"),
+        ({"data": [{"name": "digits", "sides": ["backprop", "forwrd"]}]}, "digits has sides 'forwrd', which is none"),
+        ({"data": [{"name": "digits", "sides": ["backprop"]}]}, "digits compares nothing"),
+        ({"data": [{"name": "digits", "model": ["trainer.batch_size=5"]}]}, "is no option of the body"),
+        ({"runs__rows": 100, "runs__sizes": [100]}, "rows=100 is not above all of sizes=[100]"),
         ({"sides": "backprop"}, "sides is no list"),
     ],
 )  # fmt: skip
@@ -93,12 +98,30 @@ def test_both_sides_share_all_but_what_is_theirs() -> None:
     assert composed(protocol.final(task, first, (), 1, 99)).data["train"] == 99
 
 
+def test_tasks_may_share_a_data_set_and_have_bodies_and_sides_of_their_own() -> None:
+    small = {"name": "small", "data": "digits", "model": ["model.width=5"], "sides": ["backprop", "forward"]}
+    sides = [*rules()["sides"], {**rules()["sides"][0], "name": "third"}]
+    baselines = [{"name": "logistic", "model": ["model=linear"], "options": ["trainer=backprop"]}]
+    protocol = parse_protocol(
+        rules(data=[{"name": "digits"}, small], sides=sides, baselines=baselines, runs__rows=300, runs__sizes=[100])
+    )
+    large, narrow = protocol.data
+    assert [len(protocol.sides_on(task)) for task in (large, narrow)] == [3, 2]
+    assert [len(protocol.baselines_on(task)) for task in (large, narrow)] == [1, 0]
+    configs = [composed(protocol.final(task, protocol.sides[0], (), 1)) for task in (large, narrow)]
+    assert [config.model["width"] for config in configs] == [20, 5]
+    assert all(config.data["name"] == "digits" and config.data["train"] == 300 for config in configs)
+    assert composed(protocol.final(narrow, protocol.sides[0], (), 1, 100)).data["train"] == 100
+    assert "train" not in composed(protocol.trial(narrow, protocol.sides[0])).data
+
+
 @pytest.mark.parametrize("name", named_protocols(config_folder()))
 def test_the_labs_own_protocols_keep_their_rules(name: str) -> None:
     protocol = read_protocol(name, config_folder())
     assert protocol.name == name
-    for side in (*protocol.sides, *protocol.baselines):
-        composed(protocol.final(protocol.data[0], side, (), 0))
+    for task in protocol.data:
+        for side in (*protocol.sides_on(task), *protocol.baselines_on(task)):
+            composed(protocol.final(task, side, (), 0))
 
 
 def test_files_that_are_no_protocol(tmp_path: Path) -> None:

@@ -114,3 +114,14 @@ def test_a_ledger_names_no_file_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "comparison.json").write_text(json.dumps(whole))
     ledger = load_records(found).ledger
     assert ledger is not None and ledger.studies[0].trials == ()
+
+
+def test_tasks_on_one_data_set_are_told_apart_by_their_models(tmp_path: Path) -> None:
+    found = make_comparison(tmp_path)
+    task = {"name": "mnist_cnn", "data": "mnist", "model": ["model=cnn"], "sides": ["backprop", "forward"]}
+    change(tmp_path / "comparison.json", "protocol.data", [{"name": "mnist", "target": 0.97}, task])
+    records = load_records(found)
+    assert records.ledger is not None
+    assert [records.ledger.shown(name) for name in ("mnist", "mnist_cnn")] == ["MNIST with mlp", "MNIST with cnn"]
+    tables = {table.key: table for table in make_tables(records, compare(records))}
+    assert "Of the body: MNIST with cnn: model=cnn" in tables["protocol"].caption

@@ -18,7 +18,7 @@ def unequal_studies(evidence: Evidence) -> Finding:
     tuning, words, bad = ledger.protocol.tuning, list[str](), list[str]()
     found = {(study.data, study.side): study for study in ledger.studies}
     for task in ledger.protocol.data:
-        for side in ledger.protocol.sides:
+        for side in ledger.protocol.sides_on(task):
             study = found.get((task.name, side.name))
             there = [] if study is None else [t for t in study.trials if t.status != "missing"]
             if len(there) != tuning.trials:
