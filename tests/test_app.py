@@ -180,6 +180,16 @@ def test_a_users_own_folder_of_configs(place: Path, capsys: pytest.CaptureFixtur
     assert "width: 9" in out and "name: backprop" in out and not (place / "runs").exists()
 
 
+def test_an_experiment_names_its_own_seed(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "mine" / "experiment").mkdir(parents=True)
+    (place / "mine" / "experiment" / "own.yaml").write_text("# @package _global_\nseed: 7\nname: mine\nretries: 1\n")
+    asked = ["--config-dir=mine", "experiment=own", "--cfg", "job"]
+    assert main(asked) == 0
+    assert {"seed: 7", "name: mine", "retries: 1"} <= set(capsys.readouterr().out.splitlines())
+    assert main([*asked, "seed=3"]) == 0  # the command line has the last word
+    assert {"seed: 3", "name: mine"} <= set(capsys.readouterr().out.splitlines())
+
+
 def test_options_may_stand_anywhere(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["seed=7", "--cfg", "job", "model.width=9", "-p", "model"]) == 0
     assert "width: 9" in capsys.readouterr().out
