@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ class Checkpoints:
         for path in self._kept.there() if self._kept is not None else ():
             trainer = make()
             try:
-                states.load(trainer, path, self._check)
+                states.load(trainer, path, partial(self._check, self._outputs(trainer)))
             except (DataError, UsageError) as error:
                 assert self._kept is not None
                 notes.append(f"{error} (kept as {self._kept.set_aside(path).name})")
@@ -67,7 +68,8 @@ class Checkpoints:
         if notes:
             notes.append("started anew")
         data = self._data
-        return make().build(data.shape, data.n_classes or 1, data.task, data.train.scale, data.train.alphabet)
+        trainer = make()
+        return trainer.build(data.shape, self._outputs(trainer), data.task, data.train.scale, data.train.alphabet)
 
     def write(self, trainer: Trainer, valid: Mapping[str, Any] | None = None) -> None:
         """Write one; `valid` is what the validation rows gave where an epoch has just ended."""
@@ -76,12 +78,15 @@ class Checkpoints:
         more = {"run": self._run, "build": self._build}
         self._kept.write(lambda path, keep: states.save(trainer, path, more, keep), valid)
 
-    def _check(self, header: Mapping[str, Any]) -> None:
+    def _outputs(self, trainer: Trainer) -> int:
+        return self._data.n_classes or trainer.outputs_for(self._data.train)
+
+    def _check(self, outputs: int, header: Mapping[str, Any]) -> None:
         """Refuse what is of another run or data, before anything is made from the header's sizes."""
         data = self._data
         if header.get("run") != self._run:
             raise UsageError(f"the checkpoint is of run {header.get('run')!r}, not of {self._run}")
-        wanted = [list(data.shape), data.n_classes or 1, data.task, data.train.scale, data.train.alphabet]
+        wanted = [list(data.shape), outputs, data.task, data.train.scale, data.train.alphabet]
         if [header.get(name) for name in ("in_shape", "n_outputs", "task", "scale", "alphabet")] != wanted:
             raise UsageError(f"the checkpoint is of other data than {data.name}")
         build = header.get("build")

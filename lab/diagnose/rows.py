@@ -16,7 +16,7 @@ from lab.trainers import Trainer, UnlabelledTrainer
 def batches(trainer: Trainer, split: Split, size: int) -> Batches:
     """The rows in their order, `size` at a time."""
     ops = trainer.ops
-    x, y = ops.resident(split.x), ops.resident(split.y)
+    x, y = ops.resident(split.x), ops.resident(trainer.targets(split.y))
     order = ops.resident(np.arange(len(split)))
     return Batches(ops, x, y, order, size, split.scale, split.alphabet)
 

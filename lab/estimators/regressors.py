@@ -10,9 +10,9 @@ from sklearn.base import RegressorMixin
 from sklearn.preprocessing import StandardScaler
 
 from lab.estimators.base import Auto, Estimator, Floats, auto
-from lab.estimators.bins import Bins
 from lab.estimators.families import Backprop, ForwardForward
 from lab.layers import ActivationName, LabelMode
+from lab.trainers.bins import Bins
 from lab.trainers.negatives import Negatives
 
 

@@ -62,7 +62,8 @@ def setting(overrides: Sequence[str], config_dir: str | None = None) -> Setting:
 def trainer_of(config: RunConfig, rows: Split) -> Trainer:
     """A trainer of that config, built for those rows."""
     if rows.y.dtype.kind == "f":
-        return build(config).build(rows.x.shape[1:], 1, "regression", rows.scale)
+        trainer = build(config)
+        return trainer.build(rows.x.shape[1:], trainer.outputs_for(rows), "regression", rows.scale)
     classes = max(CLASSES, int(rows.y.max()) + 1)
     return build(config).build(rows.x.shape[1:], classes, "classification", rows.scale)
 

@@ -162,15 +162,14 @@ class Trainer:
             )
         if not len(train):
             raise UsageError("there are no rows to train on; give a training split that is not empty")
-        regression = train.y.dtype.kind == "f"
         if not self.n_outputs:
-            outputs = 1 if regression else train.alphabet or max(2, int(train.y.max()) + 1)
-            task = "regression" if regression else "classification"
-            self.build(train.shape, outputs, task, train.scale, train.alphabet)
+            task = "regression" if train.y.dtype.kind == "f" else "classification"
+            self.build(train.shape, self.outputs_for(train), task, train.scale, train.alphabet)
         for split in (train, valid):
             if split is not None:
                 self._check_split(split)
         self._check_epochs(epochs)
+        self._meet(train)
         if stop is not None:
             stop.begin(self, valid)
         else:
@@ -194,7 +193,7 @@ class Trainer:
     ) -> Iterator[EpochRecord]:
         ops, progress = self.ops, self.progress
         ops.warm_up()  # before any clock starts
-        x, y = ops.resident(train.x), ops.resident(train.y)
+        x, y = ops.resident(train.x), ops.resident(self.targets(train.y))
         order: Array | None = None
         self._held_up = why_one_by_one(self, train)
         self._program = StepProgram(self) if ops.repeats and not self._held_up else None
@@ -222,6 +221,17 @@ class Trainer:
             yield record
             if ends:
                 return
+
+    def outputs_for(self, train: Split) -> int:
+        """How many outputs a network for these rows has: of one class each, or one for a target that is a number."""
+        return 1 if train.y.dtype.kind == "f" else train.alphabet or max(2, int(train.y.max()) + 1)
+
+    def _meet(self, train: Split) -> None:
+        """What a subclass learns of the rows as a whole before it trains on them, the same at every start."""
+
+    def targets(self, y: Array) -> Array:
+        """What a step is given for labels or numbers y (N,), on the host."""
+        return y
 
     def _augmenting(self, train: Split, epoch: int) -> Callable[[Array, int], Array] | None:
         """What changes the rows of a batch of this epoch, given its number."""

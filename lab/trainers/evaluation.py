@@ -49,6 +49,27 @@ def evaluate(trainer: LocalTrainer, split: Split) -> dict[str, Any]:
     }
 
 
+def evaluate_numbers(trainer: LocalTrainer, split: Split) -> dict[str, Any]:
+    """Of numbers that were learnt as bins: "rmse" of the readout that predicts, "rmse_..." of each, as targets are.
+
+    "loss" is half the mean squared error, "r2" the share of the targets' variance that is explained.
+    """
+    squares: dict[str, float] = {}
+    for part, images in trainer._chunks(split.x, split.scale):
+        for name, table in trainer.answers(images)[0].items():
+            error = trainer.expected(trainer.ops.to_host(table)) - split.y[part]
+            squares[name] = squares.get(name, 0.0) + float(error @ error)
+    n, own = max(1, len(split)), squares.get(trainer.answers_by, 0.0)
+    spread = float(((split.y - split.y.mean()) ** 2).sum()) if len(split) else 0.0
+    return {
+        "n": len(split),
+        "loss": own / n / 2,
+        "r2": 1 - own / spread if spread else 0.0,
+        "rmse": math.sqrt(own / n),
+        **{f"rmse_{name}": math.sqrt(total / n) for name, total in squares.items()},
+    }
+
+
 def nats(probabilities: Array, target: Array, ops: Backend) -> float:
     """-log of the probabilities (N, K) given to the labels `target` (N,), summed over rows."""
     chosen = probabilities[ops.xp.arange(len(target)), target]

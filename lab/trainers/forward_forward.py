@@ -48,6 +48,7 @@ class ForwardForwardTrainer(LocalTrainer):
     """
 
     defaults = Defaults(norm="length", init="lecun")
+    takes_numbers = True
     objective: PairObjective
 
     def __init__(
@@ -114,14 +115,6 @@ class ForwardForwardTrainer(LocalTrainer):
                 f"{self.network.label} has no hidden block to ask for goodness; give linear units, or use backprop"
             )
         return True
-
-    def _check_task(self) -> None:
-        if self.task != "classification":
-            raise UsageError(
-                "forward-forward needs class labels, but y holds numbers; use backprop or ForwardForwardRegressor"
-            )
-        if self.n_outputs < 2:
-            raise UsageError(f"forward-forward needs at least 2 classes, got {self.n_outputs}: no label would be wrong")
 
     def _start(self) -> None:
         super()._start()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
+
+import numpy as np
 
 from lab.backend import Array, Kernels, scaled
 from lab.data.dataset import Split
@@ -17,9 +19,11 @@ from lab.optimizers import Optimizer, gain
 from lab.random import generator
 from lab.registry import unknown
 from lab.trainers.base import Trainer
-from lab.trainers.evaluation import evaluate
+from lab.trainers.bins import Bins
+from lab.trainers.evaluation import evaluate, evaluate_numbers
 
 Figures = dict[str, Array | float]
+BINS = 10  # of numbers to predict, where they are learnt as labels
 
 
 @dataclass
@@ -46,11 +50,16 @@ class LocalTrainer(Trainer):
     A step goes over the blocks in order (`update_blocks`); each is updated by `update_block` from what the blocks
     before it passed on by their old weights. A subclass says which rows are shown, and how the network answers.
 
+    Numbers to predict are learnt as labels, where `takes_numbers`: those of BINS quantile bins of the training targets
+    (lab.trainers.bins). The answer is sum_k p_k c_k, p the readout's probabilities and c_k the mean target of bin k.
+
     objective  a local objective, for every block anew
     schedule   simultaneous: all blocks learn at every step; greedy: one block after the other, each for its share of
                the epochs with a learning-rate schedule of its own
     The rest as in Trainer.
     """
+
+    takes_numbers: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -84,14 +93,22 @@ class LocalTrainer(Trainer):
 
     # -- building ------------------------------------------------------------------------------------------------
     def _check_task(self) -> None:
-        if self.task != "classification":
-            raise UsageError(f"{self.family} needs class labels, but y holds numbers; use backprop")
+        if self.task != "classification" and not self.takes_numbers:
+            raise UsageError(
+                f"{type(self).__name__} needs class labels, but y holds numbers; use backprop or forward_forward"
+            )
+        if self.n_outputs < 2:
+            raise UsageError(
+                f"local rules need at least 2 classes or bins, got {self.n_outputs}: no label would be wrong"
+            )
 
     def _start(self) -> None:
         """Optimizer state and objectives, block by block: a block's are of no concern to any other."""
         if not self.network.blocks:
             raise UsageError(f"{self.network.label} has no hidden block to train; use an mlp, or backprop")
         ops, objective = self.ops, self.objective
+        if self.task == "regression":
+            self._edges, self._centres = np.zeros(self.n_outputs - 1), np.zeros(self.n_outputs)
         self._params: dict[str, dict[str, Array]] = {}
         self._optimizers: dict[str, dict[str, Array]] = {}
         self._objectives: dict[str, dict[str, Array]] = {}
@@ -111,12 +128,32 @@ class LocalTrainer(Trainer):
         for block in self.network.blocks:
             arrays |= {f"optimizer/{block.name}.{k}": a for k, a in self._optimizers[block.name].items()}
             arrays |= {f"objective/{block.name}.{k}": a for k, a in self._objectives[block.name].items()}
+        if self.task == "regression":
+            arrays |= {"bins/edges": self._edges, "bins/centres": self._centres}
         return arrays
 
     def options(self) -> dict[str, str]:
         return super().options() | {"objective": str(self.objective), "schedule": self.schedule}
 
     # -- training ------------------------------------------------------------------------------------------------
+    def outputs_for(self, train: Split) -> int:
+        numbers = train.y.dtype.kind == "f" and self.takes_numbers
+        return Bins(train.y, BINS).n if numbers else super().outputs_for(train)
+
+    def _meet(self, train: Split) -> None:
+        if self.task == "classification":
+            return
+        bins = Bins(train.y, BINS)
+        if bins.n != self.n_outputs or len(bins.edges) != bins.n - 1:
+            raise UsageError(
+                f"the number of bins of {train.name}'s targets is {len(bins.edges) + 1}, but this trainer learns "
+                f"{self.n_outputs}; give it targets that differ, and the same ones at each call"
+            )
+        self._edges[:], self._centres[:] = bins.edges, bins.centres
+
+    def targets(self, y: Array) -> Array:
+        return y if self.task == "classification" else np.searchsorted(self._edges, y, side="right")
+
     def _check_epochs(self, epochs: int) -> None:
         depth = len(self.network.blocks)
         if self.schedule == "greedy" and epochs < depth:
@@ -259,7 +296,15 @@ class LocalTrainer(Trainer):
         """The name of the readout that predicts."""
 
     def _evaluate(self, split: Split) -> dict[str, Any]:
-        return evaluate(self, split)
+        return evaluate(self, split) if self.task == "classification" else evaluate_numbers(self, split)
+
+    def predict(self, x: Array) -> Array:
+        return super().predict(x) if self.task == "classification" else self.expected(self.predict_proba(x))
+
+    def expected(self, probabilities: Array) -> Array:
+        """The numbers (N,) float64 that probabilities (N, K) of the bins stand for, on the host."""
+        found: Array = np.asarray(probabilities, np.float64) @ self._centres
+        return found
 
     # -- figures for the record ----------------------------------------------------------------------------------
     def describe(self) -> dict[str, Any]:

@@ -46,6 +46,8 @@ class LayerParallelTrainer(ForwardForwardTrainer):
     The rest as in ForwardForwardTrainer; `threads` are shared out to the workers, and the main process's own otherwise.
     """
 
+    takes_numbers = False
+
     def __init__(
         self,
         network: NetworkSpec | Network,

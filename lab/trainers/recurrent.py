@@ -42,6 +42,7 @@ class RecurrentTrainer(ForwardForwardTrainer):
 
     defaults = Defaults(norm="length", init="lecun", top_down=True)
     iterates = True
+    takes_numbers = False
 
     def __init__(
         self,

@@ -25,6 +25,7 @@ class LocalSupervisedTrainer(LocalTrainer):
     """
 
     defaults = Defaults(norm="none", init="he")
+    takes_numbers = True
     objective: ClassObjective
 
     def __init__(

@@ -188,7 +188,7 @@ def test_wrong_options_are_one_sentence(options: Any, words: str) -> None:
 
 def test_what_it_cannot_do_is_said_before_any_work() -> None:
     numbers = Split(np.zeros((4, 3)), np.zeros(4))
-    with pytest.raises(UsageError, match="class labels"):
+    with pytest.raises(UsageError, match="give it targets that differ"):
         ForwardForwardTrainer(mlp()).fit(numbers, epochs=1)
     with pytest.raises(UsageError, match="no hidden block"):
         ForwardForwardTrainer(linear()).fit(toy(), epochs=1)

@@ -190,7 +190,7 @@ def test_a_last_batch_of_one_image_has_nothing_to_be_contrasted_with() -> None:
     [
         (lambda: made(LocalSupervisedTrainer, CwComp(), width=31).build((12,), 3), "does not divide 31; use 30"),
         (lambda: LocalSupervisedTrainer(linear()).build((12,), 3), "no hidden block"),
-        (lambda: LocalSupervisedTrainer(mlp()).build((12,), 1, "regression"), "needs class labels"),
+        (lambda: ContrastiveTrainer(mlp()).build((12,), 1, "regression"), "needs class labels"),
         (lambda: made(ForwardForwardTrainer, SymBa(), passes="separate"), "use passes=joint"),
         (lambda: made(ForwardForwardTrainer, Goodness(where="step")).build((12,), 3), "where=step is asked of steps"),
         (lambda: ContrastiveTrainer(mlp(), batch_size=1), "batch_size=2"),

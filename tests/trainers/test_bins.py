@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.errors import UsageError
-from lab.estimators.bins import Bins
 from lab.estimators.temperature import HIGHEST, fit_temperature, softmax
+from lab.trainers.bins import Bins
 
 
 @given(
