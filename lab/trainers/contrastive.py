@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from lab.backend import Array, Kernels, Shape
 from lab.errors import UsageError
@@ -14,6 +14,7 @@ from lab.random import generator
 from lab.registry import register
 from lab.trainers.local import Figures
 from lab.trainers.readout import LinearReadout
+from lab.trainers.schedule import BlockSchedule
 from lab.trainers.unlabelled import UnlabelledTrainer
 
 
@@ -41,7 +42,7 @@ class ContrastiveTrainer(UnlabelledTrainer):
         optimizer: Optimizer | None = None,
         objective: ContrastObjective | None = None,
         readout: LinearReadout | None = None,
-        schedule: Literal["simultaneous", "greedy"] = "simultaneous",
+        schedule: BlockSchedule = "simultaneous",
         seed: int = 0,
         batch_size: int = 100,
         backend: str = "numpy",

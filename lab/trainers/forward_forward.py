@@ -24,6 +24,7 @@ from lab.trainers.local import Figures, LocalTrainer
 from lab.trainers.negatives import Negatives
 from lab.trainers.program import of_others
 from lab.trainers.readout import Readout
+from lab.trainers.schedule import BlockSchedule
 
 
 @register("trainer", "forward_forward")
@@ -60,7 +61,7 @@ class ForwardForwardTrainer(LocalTrainer):
         readout: Readout | None = None,
         negatives: Negatives = "hard",
         passes: Literal["joint", "separate"] = "joint",
-        schedule: Literal["simultaneous", "greedy"] = "simultaneous",
+        schedule: BlockSchedule = "simultaneous",
         phase: int = 0,
         belief_delay: int = 0,
         seed: int = 0,
@@ -167,7 +168,7 @@ class ForwardForwardTrainer(LocalTrainer):
             return "belief_delay has the host choose which beliefs each step is given"
         if self.phase:
             return "phase has steps of positive rows and steps of negative ones"
-        if self.schedule == "greedy":
+        if self.schedule != "simultaneous":
             return super()._unrepeatable()
         return of_others(self, ForwardForwardTrainer, self.objective)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,10 +17,10 @@ from lab.networks import Block, Network, NetworkSpec
 from lab.objectives import LocalObjective, Rows
 from lab.optimizers import Optimizer, gain
 from lab.random import generator
-from lab.registry import unknown
 from lab.trainers.base import Trainer
 from lab.trainers.bins import Bins
 from lab.trainers.evaluation import evaluate, evaluate_numbers
+from lab.trainers.schedule import BlockSchedule, checked, ranges, shown
 
 Figures = dict[str, Array | float]
 BINS = 10  # of numbers to predict, where they are learnt as labels
@@ -55,7 +55,9 @@ class LocalTrainer(Trainer):
 
     objective  a local objective, for every block anew
     schedule   simultaneous: all blocks learn at every step; greedy: one block after the other, each for its share of
-               the epochs with a learning-rate schedule of its own
+               the epochs; or a range of epochs for each block, such as ("1-11", "1-16", "1-21", "1-25"): all begin
+               together, and the lower ones end before those that read them (CwComp, Papachristodoulou et al. 2024). The
+               learning rate's schedule is laid out over a block's own epochs
     The rest as in Trainer.
     """
 
@@ -67,7 +69,7 @@ class LocalTrainer(Trainer):
         *,
         optimizer: Optimizer,
         objective: LocalObjective,
-        schedule: Literal["simultaneous", "greedy"] = "simultaneous",
+        schedule: BlockSchedule = "simultaneous",
         seed: int = 0,
         batch_size: int = 100,
         backend: str = "numpy",
@@ -75,8 +77,7 @@ class LocalTrainer(Trainer):
         threads: int | None = None,
         kernels: Kernels = "auto",
     ) -> None:
-        if schedule not in ("simultaneous", "greedy"):
-            raise UsageError(unknown("schedule", schedule, ("simultaneous", "greedy")))
+        schedule = checked(schedule)
         super().__init__(
             network,
             optimizer=optimizer,
@@ -133,7 +134,7 @@ class LocalTrainer(Trainer):
         return arrays
 
     def options(self) -> dict[str, str]:
-        return super().options() | {"objective": str(self.objective), "schedule": self.schedule}
+        return super().options() | {"objective": str(self.objective), "schedule": shown(self.schedule)}
 
     # -- training ------------------------------------------------------------------------------------------------
     def outputs_for(self, train: Split) -> int:
@@ -155,34 +156,28 @@ class LocalTrainer(Trainer):
         return y if self.task == "classification" else np.searchsorted(self._edges, y, side="right")
 
     def _check_epochs(self, epochs: int) -> None:
-        depth = len(self.network.blocks)
-        if self.schedule == "greedy" and epochs < depth:
-            raise UsageError(f"schedule=greedy gives each of {depth} blocks its own epochs; {epochs} are too few")
+        ranges(self.schedule, len(self.network.blocks), epochs)
 
     def check_early_end(self) -> None:
-        if self.schedule == "greedy":
+        if self.schedule != "simultaneous":
             raise UsageError(
-                "schedule=greedy trains one block after the other, and an early end would leave the last ones "
-                "untrained; use schedule=simultaneous, or no stop"
+                f"schedule={shown(self.schedule)} trains some blocks later than others, and an early end would leave "
+                "those untrained; use schedule=simultaneous, or no stop"
             )
 
     def _start_epoch(self, epoch: int, epochs: int, n: int) -> None:
-        depth = len(self.network.blocks)
-        if self.schedule == "simultaneous":
-            self._active = range(depth)
-            self._gain: float | Array = gain(self.optimizer.schedule, epoch, epochs)
-            return
-        block = (epoch - 1) * depth // epochs  # `_check_epochs` saw to it that every block gets one
-        first, last = -(-block * epochs // depth), -(-(block + 1) * epochs // depth)
-        self._active = range(block, block + 1)
-        self._gain = gain(self.optimizer.schedule, epoch - first, last - first)
+        self._gains: dict[int, float | Array] = {  # of the blocks that learn in this epoch, by their place
+            i: gain(self.optimizer.schedule, epoch - first + 1, last - first + 1)
+            for i, (first, last) in enumerate(ranges(self.schedule, len(self.network.blocks), epochs))
+            if first <= epoch <= last
+        }
 
     def _follow(self, rate: Array) -> None:
-        self._gain = rate
+        self._gains = dict.fromkeys(self._gains, rate)
 
     def _unrepeatable(self) -> str:
-        if self.schedule == "greedy":
-            return "schedule=greedy trains other blocks in other epochs"
+        if self.schedule != "simultaneous":
+            return f"schedule={shown(self.schedule)} trains other blocks in other epochs"
         return super()._unrepeatable()
 
     def update_blocks(
@@ -199,9 +194,10 @@ class LocalTrainer(Trainer):
         passes = self.enter(shown, ctx)
         figures: Figures = {}
         total: Array | float = 0.0
-        for i, block in enumerate(self.network.blocks[: self._active.stop]):
-            learn = i in self._active
-            figures |= self.update_block(i, passes, learn=learn, pass_on=look is not None or i + 1 < self._active.stop)
+        top = max(self._gains)
+        for i, block in enumerate(self.network.blocks[: top + 1]):
+            learn = i in self._gains
+            figures |= self.update_block(i, passes, learn=learn, pass_on=look is not None or i < top)
             if look is not None:
                 look(block, passes)
             if learn:
@@ -281,7 +277,9 @@ class LocalTrainer(Trainer):
             if self.ops.name == "numpy":
                 self._check_finite(loss, block.name)
             with usage.during(f"{block.name} update", "workspace"):
-                self.optimizer.step(self._params[block.name], grads, self._optimizers[block.name], self.ops, self._gain)
+                self.optimizer.step(
+                    self._params[block.name], grads, self._optimizers[block.name], self.ops, self._gains[i]
+                )
             figures[f"{block.name}/loss"] = loss
         return figures, outputs
 

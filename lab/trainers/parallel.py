@@ -26,6 +26,7 @@ from lab.trainers.history import EpochRecord
 from lab.trainers.negatives import Negatives
 from lab.trainers.pipeline import Pipeline
 from lab.trainers.readout import Readout
+from lab.trainers.schedule import BlockSchedule
 from lab.trainers.stopping import EarlyStop
 
 
@@ -59,7 +60,7 @@ class LayerParallelTrainer(ForwardForwardTrainer):
         readout: Readout | None = None,
         negatives: Negatives = "hard",
         passes: Literal["joint", "separate"] = "joint",
-        schedule: Literal["simultaneous", "greedy"] = "simultaneous",
+        schedule: BlockSchedule = "simultaneous",
         belief_delay: int | None = None,
         seed: int = 0,
         batch_size: int = 100,

@@ -133,8 +133,7 @@ class Pipeline:
         pair = p - delay
         message: dict[str, Any] = {
             "kind": "batch", "batch": p, "neutral": None, "pair": None, "step": before + max(pair, 0),
-            "rate": epoch.rate, "gain": trainer._gain, "active": [trainer._active.start, trainer._active.stop],
-            "figures": {},
+            "rate": epoch.rate, "gains": list(trainer._gains.items()), "figures": {},
         }  # fmt: skip
         arrays: dict[str, Array] = {}
         if p < len(epoch.batches) and trainer.readout.head != "none":

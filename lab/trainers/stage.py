@@ -110,10 +110,10 @@ class Stage:
     def _pair(self, message: dict[str, Any], arrays: dict[str, Array], base: Any, passed: dict[str, Array]) -> None:
         """Positive and negative rows: each block learns from them and passes them on."""
         trainer, network = self.trainer, self.trainer.network
-        active = range(*message["active"])
-        if self.blocks.start >= active.stop:
+        gains = trainer._gains = dict(message["gains"])
+        top = max(gains)
+        if self.blocks.start > top:
             return
-        trainer._active, trainer._gain = active, message["gain"]
         target = arrays["target"]
         ctx = trainer._ctx(message["pair"])
         if self.index == 0:
@@ -137,13 +137,13 @@ class Stage:
         figures = unpacked(message["figures"])
         total = figures.pop("loss", 0.0)
         for i in self.blocks:
-            if i < active.stop:
-                learn, name = i in active, network.blocks[i].name
-                figures |= trainer.update_block(i, passes, learn=learn, pass_on=i + 1 < active.stop)
+            if i <= top:
+                learn, name = i in gains, network.blocks[i].name
+                figures |= trainer.update_block(i, passes, learn=learn, pass_on=i < top)
                 if learn:
                     total = total + figures[f"{name}/loss"]
         message["figures"] = packed({**figures, "loss": total})
-        if self.blocks.stop < active.stop:
+        if self.blocks.stop <= top:
             passed["target"] = target
             for j, each in enumerate(passes):
                 passed |= {f"pass{j}/{name}": value for name, value in each.values.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from lab.backend import Array, Kernels
 from lab.layers import Ctx
@@ -13,6 +13,7 @@ from lab.registry import register
 from lab.trainers.local import Figures, LocalTrainer
 from lab.trainers.program import of_others
 from lab.trainers.readout import EvidenceReadout
+from lab.trainers.schedule import BlockSchedule
 
 
 @register("trainer", "local")
@@ -35,7 +36,7 @@ class LocalSupervisedTrainer(LocalTrainer):
         optimizer: Optimizer | None = None,
         objective: ClassObjective | None = None,
         readout: EvidenceReadout | None = None,
-        schedule: Literal["simultaneous", "greedy"] = "simultaneous",
+        schedule: BlockSchedule = "simultaneous",
         seed: int = 0,
         batch_size: int = 100,
         backend: str = "numpy",
@@ -75,7 +76,7 @@ class LocalSupervisedTrainer(LocalTrainer):
         return self.update_blocks(shown, ctx)
 
     def _unrepeatable(self) -> str:
-        if self.schedule == "greedy":
+        if self.schedule != "simultaneous":
             return super()._unrepeatable()
         return of_others(self, LocalSupervisedTrainer, self.objective)
 

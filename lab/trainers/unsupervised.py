@@ -17,6 +17,7 @@ from lab.trainers.hybrids import Hybrids
 from lab.trainers.local import Figures, Pass
 from lab.trainers.program import of_others
 from lab.trainers.readout import LinearReadout
+from lab.trainers.schedule import BlockSchedule
 from lab.trainers.unlabelled import UnlabelledTrainer
 
 
@@ -46,7 +47,7 @@ class UnsupervisedTrainer(UnlabelledTrainer):
         readout: LinearReadout | None = None,
         blurs: int = 6,
         passes: Literal["joint", "separate"] = "joint",
-        schedule: Literal["simultaneous", "greedy"] = "simultaneous",
+        schedule: BlockSchedule = "simultaneous",
         seed: int = 0,
         batch_size: int = 100,
         backend: str = "numpy",
@@ -140,7 +141,7 @@ class UnsupervisedTrainer(UnlabelledTrainer):
             seen[block.name] = kept
 
     def _unrepeatable(self) -> str:
-        if self.schedule == "greedy":
+        if self.schedule != "simultaneous":
             return super()._unrepeatable()
         return of_others(self, UnsupervisedTrainer, self.objective)
 

@@ -169,5 +169,5 @@ def test_what_is_refused_before_any_work() -> None:
     with pytest.raises(UsageError, match=r"unknown stop\.metric 'acuracy': did you mean 'accuracy'\?"):
         trainer.fit(toy(), toy(), epochs=2, stop=EarlyStop(metric="acuracy"))
     greedy = ForwardForwardTrainer(mlp(depth=2, width=8), schedule="greedy")
-    with pytest.raises(UsageError, match="schedule=greedy trains one block after the other"):
+    with pytest.raises(UsageError, match="schedule=greedy trains some blocks later"):
         greedy.fit(toy(), toy(), epochs=2, stop=EarlyStop())
