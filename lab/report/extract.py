@@ -192,7 +192,7 @@ def diagnostic_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
             if name not in names:
                 continue
             for figure in DIAGNOSTICS:
-                if not math.isnan(value := _true(block.get(figure), figure)):
+                if figure in block and not math.isnan(value := _true(block[figure], figure)):
                     rows.append({
                         "epoch": epoch, "position": names.index(name) + 1, "block": visible(name, 40), "figure": figure,
                         "value": value,

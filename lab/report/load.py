@@ -213,22 +213,25 @@ def _name_series(
         if len(digests[row["data"]]) > 1 and row["digest"]:
             row["data"] = f"{row['data']} ({visible(row['digest'], 400)[:8]})"
     groups: dict[tuple[str, str, str], dict[str, dict[str, str]]] = {}
-    keys = []
+    keys, known = [], variants.Known()
     for row, record in zip(rows, records, strict=True):
-        flat = variants.settings(record.get("config"))
-        text = repr(sorted(flat.items()))
+        text, flat = known.settings(record.get("config"))
         keys.append(text)
         if flat:
             groups.setdefault((row["data"], row["network"], row["trainer"]), {})[text] = flat
+    labels = {place: _labels(options) for place, options in groups.items()}
     named: dict[tuple[str, str, str], dict[str, str]] = {}
     for row, text in zip(rows, keys, strict=True):
-        options = groups.get((row["data"], row["network"], row["trainer"]), {})
-        order = sorted(options)
-        labels = dict(zip(order, variants.variant_labels([options[o] for o in order]), strict=True))
-        row["variant"] = labels.get(text, "")
+        place = row["data"], row["network"], row["trainer"]
+        row["variant"] = labels.get(place, {}).get(text, "")
         row["series"] = f"{row['trainer']} ({row['variant']})" if row["variant"] else row["trainer"]
-        named[(row["data"], row["network"], row["series"])] = options.get(text, {})
+        named[(row["data"], row["network"], row["series"])] = groups.get(place, {}).get(text, {})
     return named
+
+
+def _labels(options: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    order = sorted(options)
+    return dict(zip(order, variants.variant_labels([options[o] for o in order]), strict=True))
 
 
 def _count(rows: list[dict[str, Any]], notes: list[tuple[str, str]]) -> None:

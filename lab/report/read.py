@@ -12,6 +12,7 @@ from lab.record.record import altered
 SCHEMA = 1
 LARGEST = 64 * 2**20
 DEEPEST = 40
+_NESTED = (dict, list)  # what a JSON parser makes, and nothing derived from it
 STATUSES = ("ok", "diverged", "out_of_memory", "failed", "timeout")
 
 
@@ -60,9 +61,9 @@ def read_record(path: Path) -> dict[str, Any]:
 
 def deeper(value: object, levels: int = DEEPEST) -> bool:
     """Whether lists and objects are nested deeper than so many levels, found without recursion."""
-    layer = [value]
+    layer: list[Any] = [value] if type(value) in _NESTED else []
     for _ in range(levels):
-        layer = [c for v in layer if isinstance(v, dict | list) for c in (v.values() if isinstance(v, dict) else v)]
+        layer = [c for v in layer for c in (v.values() if type(v) is dict else v) if type(c) in _NESTED]
         if not layer:
             return False
     return True

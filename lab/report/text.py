@@ -32,6 +32,8 @@ def visible(value: object, longest: int = LONGEST) -> str:
     Line breaks and tabs become spaces. Text over `longest` characters is cut in its middle, where labels differ least.
     """
     text = value if isinstance(value, str) else str(value)
+    if len(text) <= longest and text.isascii() and text.isprintable():  # as nearly all text is
+        return text.strip()
     return shorten("".join(_visible(c) for c in text[: 20 * longest]).strip(), longest)
 
 

@@ -43,6 +43,24 @@ def settings(config: object) -> dict[str, str]:
     return {k: v for k, v in flatten(config).items() if k not in NOT_SETTINGS}
 
 
+class Known:
+    """The settings of many runs, flattened once for all seeds of an experiment."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[str, dict[str, str]]] = {}
+
+    def settings(self, config: object) -> tuple[str, dict[str, str]]:
+        """What `settings` gives, and before it a text that is the same for the same settings."""
+        if not isinstance(config, Mapping):
+            return repr([]), {}
+        plain = {k: v for k, v in config.items() if k not in NOT_SETTINGS or isinstance(v, Mapping)}
+        written = json.dumps(plain)
+        if written not in self._found:
+            flat = settings(plain)
+            self._found[written] = repr(sorted(flat.items())), flat
+        return self._found[written]
+
+
 def trainer_name(record: Mapping[str, Any]) -> str:
     """The trainer as shown, with the local objective that it follows: "forward-forward", "local CwComp"."""
     name = words(walk(record, "config", "trainer", "name")) or words(record.get("family"))
