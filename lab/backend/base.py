@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from lab.backend.cells import CellOperations
 from lab.backend.classes import ClassOperations
+from lab.backend.convolutions import ConvolutionOperations
 from lab.backend.labelled import LabelledRows
 from lab.backend.norms import NormOperations
 from lab.backend.philox import uniforms
@@ -30,7 +31,7 @@ Result = TypeVar("Result")
 Kernels: TypeAlias = Literal["auto", "numba", "numpy", "cupy", "tf32"]
 
 
-class Backend(ClassOperations, CellOperations, NormOperations, PoolOperations):
+class Backend(ClassOperations, CellOperations, ConvolutionOperations, NormOperations, PoolOperations):
     """Arrays of one floating type on one device, and the operations on them."""
 
     name: str

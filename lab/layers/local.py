@@ -8,10 +8,10 @@ from math import prod
 import numpy as np
 
 from lab.backend import Array, Backend, Shape
+from lab.backend.windows import Padding, Pair, Windows, pair
 from lab.errors import UsageError
 from lab.layers.base import Cache, Ctx, Grads, Layer
 from lab.layers.initializers import Init, draw
-from lab.layers.windows import Padding, Pair, Windows, pair
 
 TILE = 1 << 24  # bytes of columns at a time, so that many small fields do not take more than the weights do
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from lab.backend import Array, Backend, Shape
 from lab.backend.pools import Pooling
+from lab.backend.windows import Pair, Windows, pair
 from lab.errors import UsageError
 from lab.layers.base import Cache, Ctx, Grads, Layer
-from lab.layers.windows import Pair, Windows, pair
 
 
 class _Pool(Layer):

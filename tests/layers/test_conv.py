@@ -11,9 +11,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import lab.layers.conv
-from lab.backend import Backend, NumpyBackend
+from lab.backend import Backend, NumpyBackend, windows
 from lab.errors import UsageError
-from lab.layers import Conv2D, Ctx, windows
+from lab.layers import Conv2D, Ctx
 from tests.layers.against_torch import check_against_torch
 from tests.layers.contract import check_contract
 from tests.layers.gradcheck import check_layer
@@ -75,7 +75,7 @@ def test_equals_torch(geometry: Any, n: int) -> None:
 @pytest.mark.parametrize("channels", [2, 9])
 def test_tiles_change_nothing(tile: int, channels: int, monkeypatch: Any) -> None:
     def results() -> list[Any]:
-        ops = NumpyBackend("float64")
+        ops = NumpyBackend("float64", kernels="numpy")
         layer = Conv2D(channels, padding="same")
         layer.build((2, 5, 6), ops, np.random.default_rng(0))
         y, cache = layer.forward(rows(7, 2, 5, 6), Ctx(ops, keep=True))
@@ -94,7 +94,7 @@ def test_both_ways_back_agree(ops: Backend) -> None:
     x, dy = ops.asarray(rows(3, 4, 6, 5)), ops.asarray(rows(3, 4, 6, 5, seed=1))
     found = []
     for by_outputs in (True, False):
-        layer._by_outputs = by_outputs
+        layer._convolution.by_outputs = by_outputs
         dx, grads = layer.backward(dy, x, Ctx(ops))
         assert dx is not None
         found.append((ops.to_host(dx), ops.to_host(grads["W"])))
@@ -115,8 +115,9 @@ def test_contract(make: Any) -> None:
     check_contract(make, 2, 6, 5)
 
 
-def test_columns_are_not_kept() -> None:
-    ops = NumpyBackend()
+@pytest.mark.parametrize("kernels", ["auto", "numpy"])
+def test_columns_are_not_kept(kernels: Any) -> None:
+    ops = NumpyBackend(kernels=kernels)
     layer = Conv2D(8, 3, padding=1)
     layer.build((8, 32, 32), ops, np.random.default_rng(0))
     x = ops.asarray(rows(64, 8, 32, 32))
@@ -161,14 +162,14 @@ def test_rows_that_are_no_images() -> None:
 @pytest.mark.parametrize("groups", [1, 3])
 @pytest.mark.parametrize("n", [0, 1, 7])
 def test_a_kernel_of_one_pixel_needs_no_columns(n: int, groups: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.layers.conv.TILE", {"numpy": 1000})  # several images at a time, not all of them
+    monkeypatch.setattr("lab.backend.convolutions.TILE", {"numpy": 1000})  # several images at a time, not all of them
     ops, rng, ends = NumpyBackend("float64"), np.random.default_rng(0), []
     layer = Conv2D(9, kernel=1, groups=groups)
     layer.build((6, 4, 5), ops, rng)
     layer.params["b"][...] = rng.standard_normal(9)
     x, dy = rng.standard_normal((n, 6, 4, 5)), rng.standard_normal((n, 9, 4, 5))
-    assert layer._pointwise
-    for layer._pointwise in (True, False):
+    assert layer._convolution.pointwise
+    for layer._convolution.pointwise in (True, False):
         y, cache = layer.forward(x, Ctx(ops, keep=True))
         dx, grads = layer.backward(dy, cache, Ctx(ops))
         ends.append([y, dx, grads["W"], grads["b"]])

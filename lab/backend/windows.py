@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from lab.backend import Array, Backend, Shape
 from lab.errors import UsageError
+
+if TYPE_CHECKING:
+    from lab.backend.base import Array, Backend, Shape
 
 Pair: TypeAlias = int | tuple[int, int]
 Padding: TypeAlias = Pair | Literal["same"]
