@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy.typing as npt
 
+from lab.backend.planes import Planes
 from lab.backend.windows import DEVICE_TILE, TILE, Windows
 
 if TYPE_CHECKING:
@@ -32,6 +34,11 @@ class Convolution:
         self.pointwise = (w.kernel, w.stride, w.padding) == ((1, 1), (1, 1), (0, 0))  # the columns are the image
         # summing over windows costs about as much as copying as many entries twice
         self.by_outputs = w.stride == (1, 1) and self.outputs * w.transposed.run <= 2 * self.inputs * w.run
+
+    @cached_property
+    def planes(self) -> Planes:
+        """Where images lie for those who read runs of them instead of columns."""
+        return Planes(self.windows, self.inputs, self.outputs, self.groups)
 
     def forward(self, x: Array, W: Array, b: Array | None, y: Array, ops: Backend) -> None:
         """y from x, some images at a time."""

@@ -16,6 +16,7 @@ from lab.backend.blas import gemm, thread_setter
 from lab.backend.labelled import LabelledRows
 from lab.backend.loops import alike, loops, matrix
 from lab.backend.numpy_cells import NumpyCells
+from lab.backend.numpy_convolutions import NumpyConvolutions
 from lab.backend.numpy_norms import NumpyNorms
 from lab.backend.numpy_pools import NumpyPools
 from lab.backend.philox import uniforms
@@ -30,7 +31,7 @@ _DRAWN = 4096  # random numbers at a time: their temporaries stay in the cache
 
 
 @register("backend", "numpy")
-class NumpyBackend(NumpyCells, NumpyNorms, NumpyPools):
+class NumpyBackend(NumpyCells, NumpyConvolutions, NumpyNorms, NumpyPools):
     """numpy on the CPU; `pool` reuses and counts the memory.
 
     kernels  numpy: the reference alone; numba: compiled loops for what numpy makes several passes for, and sums of

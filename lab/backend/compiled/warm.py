@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.backend.compiled import cells, norms, optimizers, pools, rows
+from lab.backend.compiled import cells, convolutions, norms, optimizers, pools, rows
 
 
 @cache
@@ -48,6 +48,7 @@ def warm_up(dtype: np.dtype[Any]) -> None:
         (norms.group_norm, (group, group, one_row, one_row, one_group, one_group, one)),
         (norms.group_norm_backward, (group, group, group, one_row, one_row, one_group, one_group, one_group, True)),
         *_pools(image),
+        *_convolutions(dtype),
         *(_cells() if dtype == np.float32 else ()),
     ):
         with suppress(OSError):  # numba compiles, then writes: what it could not write is ready all the same
@@ -72,3 +73,18 @@ def _pools(image: Any) -> Iterator[tuple[Any, tuple[Any, ...]]]:
         which, offsets = np.zeros(image.shape, number), np.zeros((2, 1), int)
         yield pools.max_pool, (image, image, which, image[0], offsets, (1, 1))
         yield pools.max_pool_backward, (image, which, image, offsets, (1, 1))
+
+
+def _convolutions(dtype: np.dtype[Any]) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    """The loops of a convolution of one pixel by one; `convolve` and what it calls are compiled into these."""
+    image, numbers, W = np.ones((1, 1, 1, 1), dtype), np.ones(64, dtype), np.ones((1, 1, 1, 1, 1), dtype)
+    places, shifts, ways = np.array([[0, 0, 1, 0, 1]]), np.zeros(16, int), np.array([[0, 0, 0, 0, 1, 0, 1, 0, 1]])
+    one, ones, room = (1, 1), numbers[:1], np.ones(640, dtype)
+    yield convolutions.pack, (W, 0, 0, one, False, 1, ones)
+    yield convolutions.forward, (
+        image, places, one, 1, 1, 1, shifts, 1, ones, ones, 1, room, numbers, 1, image,
+    )  # fmt: skip
+    yield convolutions.backward, (
+        image, places, one, 1, (1, 1, 1), shifts, room, image, places, (1, 1, 1, 0), shifts, room, 1, 1, numbers,
+        W.reshape(1, 1, 1), ones, ways, ones, ones, 1, numbers, image, True,
+    )  # fmt: skip
