@@ -27,6 +27,7 @@ class Task:
     target  the validation accuracy that time to target is taken to, set before anything is trained
     model   options of the body (model=cnn, model.channels=[8,16]), beside those that all tasks share
     sides   names of the sides and baselines that take part; none named: all
+    rows, epochs, measures  of its runs, where they are not those of all tasks
     """
 
     name: str
@@ -34,6 +35,9 @@ class Task:
     data: str | None = None
     model: tuple[str, ...] = ()
     sides: tuple[str, ...] = ()
+    rows: int | None = None
+    epochs: int | None = None
+    measures: tuple[Measure, ...] | None = None
 
     @property
     def dataset(self) -> str:
@@ -43,6 +47,8 @@ class Task:
     def __post_init__(self) -> None:
         if odd := [option for option in self.model if option.partition("=")[0].split(".")[0] != "model"]:
             raise UsageError(f"data: {odd[0]} of {self.name} is no option of the body; write it under shared")
+        if any(n is not None and n < 1 for n in (self.rows, self.epochs)):
+            raise UsageError(f"data: {self.name} has rows={self.rows} epochs={self.epochs}; use 1 and more, or none")
         if self.target is not None and not 0 < self.target <= 1:
             raise UsageError(f"data: target={self.target:g} of {self.name} is no fraction; write 97 % as 0.97")
 
@@ -127,8 +133,6 @@ class Final:
             raise UsageError(
                 f"runs: seeds={list(self.seeds)} epochs={self.epochs}; give distinct seeds and 1 epoch or more"
             )
-        if self.rows is not None and self.rows <= max(self.sizes, default=0):
-            raise UsageError(f"runs: rows={self.rows} is not above all of sizes={list(self.sizes)}, which are of fewer")
 
 
 @dataclass(frozen=True)
@@ -183,6 +187,8 @@ class Protocol:
                 raise UsageError(f"{task.name} has sides {strange[0]!r}, which is none of {', '.join(names)}")
             if len(self.sides_on(task)) < 2:
                 raise UsageError(f"{task.name} compares nothing; give it two sides or more")
+            if (rows := self.rows_of(task)) is not None and rows <= max(self.runs.sizes, default=0):
+                raise UsageError(f"{task.name} has rows={rows}; sizes={list(self.runs.sizes)} are to be fewer")
         first, *others = ((side.name, sorted(r.size for r in self.space(side))) for side in self.sides)
         for name, sizes in others:
             if sizes != first[1]:
@@ -209,6 +215,14 @@ class Protocol:
         """The baselines that take part in a task."""
         return tuple(side for side in self.baselines if not task.sides or side.name in task.sides)
 
+    def rows_of(self, task: Task) -> int | None:
+        """How many rows the runs of a task train on; None for all."""
+        return self.runs.rows if task.rows is None else task.rows
+
+    def epochs_of(self, task: Task) -> int:
+        """How many epochs the runs of a task have."""
+        return self.runs.epochs if task.epochs is None else task.epochs
+
     def task(self, name: str) -> Task | None:
         """The task of that name, if there is one."""
         return next((task for task in self.data if task.name == name), None)
@@ -229,13 +243,14 @@ class Protocol:
         """The options of one run: those of the side's best trial, a fresh seed, and `rows` to train on (all)."""
         r = self.runs
         target = [] if task.target is None else [f"target={task.target}"]
-        trained = r.rows if rows is None else rows
+        trained = self.rows_of(task) if rows is None else rows
         fewer = [] if trained is None else [f"+data.train={trained}"]
-        beyond = [] if rows is not None or not r.measures else [f"measures=[{','.join(r.measures)}]"]
+        measured = r.measures if task.measures is None else task.measures
+        beyond = [] if rows is not None or not measured else [f"measures=[{','.join(measured)}]"]
         looked = [] if rows is not None or not r.diagnose else [f"diagnose=[{','.join(r.diagnose)}]"]
         return [
-            *self.common(task, side), *chosen, f"seed={seed}", f"trainer.epochs={r.epochs}", f"stop={r.stop}",
-            *target, *fewer, *beyond, *looked,
+            *self.common(task, side), *chosen, f"seed={seed}", f"trainer.epochs={self.epochs_of(task)}",
+            f"stop={r.stop}", *target, *fewer, *beyond, *looked,
         ]  # fmt: skip
 
 

@@ -77,12 +77,18 @@ def heads(ledger: Ledger, records: Records) -> Table:
 
 def _shared(ledger: Ledger) -> str:
     protocol, final = ledger.protocol, ledger.protocol.runs
-    bodies = "; ".join(f"{ledger.shown(task.name)}: {', '.join(task.model)}" for task in protocol.data if task.model)
-    over = "all rows" if final.rows is None else f"the first {plain(final.rows)} rows"
+    bodies = [f"{ledger.shown(task.name)}: {', '.join(task.model)}" for task in protocol.data if task.model]
+    efforts: dict[str, list[str]] = {}
+    for task in protocol.data:
+        rows = protocol.rows_of(task)
+        over = "all rows" if rows is None else f"the first {plain(rows)} rows"
+        effort = f"{counted(protocol.epochs_of(task), 'epoch')} over {over}"
+        efforts.setdefault(effort, []).append(ledger.shown(task.name))
+    all_efforts = [each if len(efforts) == 1 else f"{each} ({listed(tasks)})" for each, tasks in efforts.items()]
     return (
-        f"What the protocol gives each side. Shared by all: {', '.join(protocol.shared)}; "
-        f"{counted(final.epochs, 'epoch')} over {over}, {counted(len(final.seeds), 'fresh seed')}, stop {final.stop}. "
-        + (f"Of the body: {bodies}. " if bodies else "")
+        f"What the protocol gives each side. Shared by all: {', '.join(protocol.shared)}; {'; '.join(all_efforts)}; "
+        f"{counted(len(final.seeds), 'fresh seed')}, stop {final.stop}. "
+        + (f"Of the body: {'; '.join(bodies)}. " if bodies else "")
         + "Baselines have a network of their own where they need one, and are not tuned. The most parameters on any "
         "data set are shown."
     )

@@ -65,7 +65,8 @@ def rules(**changes: Any) -> dict[str, Any]:
         ({"data": [{"name": "digits", "sides": ["backprop", "forwrd"]}]}, "digits has sides 'forwrd', which is none"),
         ({"data": [{"name": "digits", "sides": ["backprop"]}]}, "digits compares nothing"),
         ({"data": [{"name": "digits", "model": ["trainer.batch_size=5"]}]}, "is no option of the body"),
-        ({"runs__rows": 100, "runs__sizes": [100]}, "rows=100 is not above all of sizes=[100]"),
+        ({"runs__rows": 100, "runs__sizes": [100]}, "digits has rows=100; sizes=[100] are to be fewer"),
+        ({"data": [{"name": "digits", "rows": 0}]}, "rows=0 epochs=None; use 1 and more"),
         ({"sides": "backprop"}, "sides is no list"),
     ],
 )  # fmt: skip
@@ -100,17 +101,26 @@ def test_both_sides_share_all_but_what_is_theirs() -> None:
 
 def test_tasks_may_share_a_data_set_and_have_bodies_and_sides_of_their_own() -> None:
     small = {"name": "small", "data": "digits", "model": ["model.width=5"], "sides": ["backprop", "forward"]}
+    small |= {"rows": 200, "epochs": 7, "measures": ["outliers"]}
     sides = [*rules()["sides"], {**rules()["sides"][0], "name": "third"}]
     baselines = [{"name": "logistic", "model": ["model=linear"], "options": ["trainer=backprop"]}]
     protocol = parse_protocol(
-        rules(data=[{"name": "digits"}, small], sides=sides, baselines=baselines, runs__rows=300, runs__sizes=[100])
+        rules(
+            data=[{"name": "digits"}, small],
+            sides=sides,
+            baselines=baselines,
+            runs__rows=300,
+            runs__sizes=[100],
+            runs__measures=["calibration"],
+        )
     )
     large, narrow = protocol.data
     assert [len(protocol.sides_on(task)) for task in (large, narrow)] == [3, 2]
     assert [len(protocol.baselines_on(task)) for task in (large, narrow)] == [1, 0]
     configs = [composed(protocol.final(task, protocol.sides[0], (), 1)) for task in (large, narrow)]
     assert [config.model["width"] for config in configs] == [20, 5]
-    assert all(config.data["name"] == "digits" and config.data["train"] == 300 for config in configs)
+    assert [list(config.measures) for config in configs] == [["calibration"], ["outliers"]]
+    assert [(c.data["name"], c.data["train"], c.epochs) for c in configs] == [("digits", 300, 2), ("digits", 200, 7)]
     assert composed(protocol.final(narrow, protocol.sides[0], (), 1, 100)).data["train"] == 100
     assert "train" not in composed(protocol.trial(narrow, protocol.sides[0])).data
 

@@ -11,7 +11,7 @@ from lab.report.text import listed
 from lab.report.variants import differing
 
 # Options that say how long a run may train and on what; "stop" is patience and what it looks at.
-EFFORT = ("trainer.epochs", "data.limit", "data.valid")
+EFFORT = ("trainer.epochs", "data.limit", "data.train", "data.valid")
 EFFORT_GROUPS = ("stop", "augment")
 
 

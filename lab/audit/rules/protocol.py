@@ -90,11 +90,15 @@ def _unlike_best(evidence: Evidence, ledger: Ledger) -> list[str]:
 def _off(evidence: Evidence, ledger: Ledger) -> list[str]:
     final, found = ledger.protocol.runs, _options(evidence)
     sides = {side.name for side in ledger.protocol.sides}
+    epochs = {task.name: str(ledger.protocol.epochs_of(task)) for task in ledger.protocol.data}
     seeds = {str(seed) for seed in final.seeds}
     off = [
         name for name, options in found.items()
         if name in ledger.runs
-        and (options.get("seed") not in seeds or options.get("trainer.epochs") != str(final.epochs))
+        and (
+            options.get("seed") not in seeds
+            or options.get("trainer.epochs") != epochs.get(ledger.runs[name].data, str(final.epochs))
+        )
     ]  # fmt: skip
     counts = Counter((e.data, e.side) for e in ledger.runs.values() if e.side in sides)
     short = {pair for pair, n in counts.items() if n != len(seeds)}
