@@ -32,9 +32,12 @@ def matrix(x: Array) -> Array:
     return x.reshape(len(x), prod(x.shape[1:]))
 
 
-def ranges(n: int, size: int, threads: int) -> list[tuple[int, int]]:
-    """0 to n in equal parts: as many as there are threads, or one where `size` elements are too few to share."""
-    parts = 1 if size < SPLIT_FROM or inside() else max(1, min(threads, n))
+def ranges(n: int, size: int, threads: int, least: int = 0) -> list[tuple[int, int]]:
+    """0 to n in equal parts: as many as there are threads, or one where `size` elements are too few to share.
+
+    least  how many are enough, where the work on each is so little that it takes more than SPLIT_FROM of them
+    """
+    parts = 1 if size < max(SPLIT_FROM, least) or inside() else max(1, min(threads, n))
     return list(pairwise(n * i // parts for i in range(parts + 1)))
 
 

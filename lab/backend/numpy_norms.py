@@ -8,6 +8,7 @@ from typing import Any
 from lab.backend.base import Array, Backend
 from lab.backend.loops import alike, loops, ranges, run
 
+SPLIT_FROM = 1 << 21  # elements; fewer take less than a millisecond, and waking a thread for each pass costs as much
 PIXELS_FROM = 4  # where a channel has fewer in a row numpy, which goes over channels side by side, is faster
 
 
@@ -23,7 +24,7 @@ class NumpyNorms(Backend):
         if not self._loops_over(x, *(p for p in (gamma, beta, *(given or ())) if p is not None)):
             return super().batch_norm(x, gamma, beta, eps, given)
         C, kernels = x.shape[1], loops().norms
-        parts = ranges(C, x.size, self.threads)
+        parts = ranges(C, x.size, self.threads, SPLIT_FROM)
         if given is None:
             mean, var = self.empty((C,)), self.empty((C,))
             run([partial(kernels.channel_moments, x, mean, var, *part) for part in parts])
@@ -41,7 +42,7 @@ class NumpyNorms(Backend):
         if not self._loops_over(x, dy, mean, r, *(() if gamma is None else (gamma,))):
             return super().batch_norm_backward(dy, x, mean, r, gamma, given, need_dx)
         C, kernels = x.shape[1], loops().norms
-        parts, M = ranges(C, x.size, self.threads), self.dtype.type(x.size / C)
+        parts, M = ranges(C, x.size, self.threads, SPLIT_FROM), self.dtype.type(x.size / C)
         along, total = self.empty((C,), kind="workspace"), self.empty((C,), kind="workspace")
         run([partial(kernels.channel_sums, dy, x, mean, r, along, total, *part) for part in parts])
         if not need_dx:
@@ -67,7 +68,7 @@ class NumpyNorms(Backend):
                 loops().norms.group_norm, x[low:high], y[low:high], mean[low:high], r[low:high], scale, shift,
                 self.dtype.type(eps),
             )
-            for low, high in ranges(N, x.size, self.threads)
+            for low, high in ranges(N, x.size, self.threads, SPLIT_FROM)
         ])  # fmt: skip
         return y, mean[..., None, None], r[..., None, None]
 
@@ -80,7 +81,7 @@ class NumpyNorms(Backend):
         mean, r = mean.reshape(N, G), r.reshape(N, G)
         dx = self.empty(x.shape) if need_dx else x  # which is not written to then
         scale = self._filled(1, of_groups) if gamma is None else gamma.reshape(of_groups)
-        parts = ranges(N, x.size, self.threads)
+        parts = ranges(N, x.size, self.threads, SPLIT_FROM)
         sums = self.empty((2, len(parts), *of_groups), kind="workspace")
         run([
             partial(

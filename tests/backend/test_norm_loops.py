@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.backend import Backend, NumpyBackend, loops
+from lab.backend import Backend, NumpyBackend, loops, numpy_norms
 from lab.layers import BatchNorm, Ctx, GroupNorm
 from tests.backend.test_fused import TOLERANCE, dtypes, same
 
@@ -42,7 +42,8 @@ def test_both_norms(n: int, groups: int, channels: int, pixels: int, affine: boo
 @pytest.mark.parametrize("layer", [BatchNorm(), GroupNorm(2), BatchNorm(affine=False), GroupNorm(2, affine=False)])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_parts_side_by_side_are_the_whole(layer: Any, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loops, "SPLIT_FROM", 1)
+    for module in (loops, numpy_norms):
+        monkeypatch.setattr(module, "SPLIT_FROM", 1)
     rng, ends = np.random.default_rng(0), []
     x, dy = (rng.standard_normal((5, 6, 3, 3)).astype(dtype) for _ in range(2))
     for kernels, threads in (("numpy", 1), ("numba", 3)):
