@@ -94,6 +94,33 @@ class SGD:
             ops.sgd_step(w, g, velocity, rate, self.momentum, self.dampening, decay)
 
 
+@register("optimizer", "sgd_max_norm")
+@dataclass(frozen=True)
+class MaxNormSGD(SGD):
+    """SGD, after which the weights that come into a unit are no longer than `max_norm` (Srivastava et al. 2014).
+
+        w_j <- w_j min(1, max_norm / |w_j|)     for each column w_j of a matrix (inputs, units); the rest as it is
+
+    so that a large rate and long memory may be used without weights that grow; they are what dropout was tuned with.
+    """
+
+    max_norm: float = 3.0
+
+    def __post_init__(self) -> None:
+        _check("sgd_max_norm", self, ("momentum", "dampening"))
+        if not (self.max_norm > 0 and math.isfinite(self.max_norm)):
+            raise UsageError(f"sgd_max_norm needs max_norm > 0, got max_norm={self.max_norm}")
+
+    def step(
+        self, params: dict[str, Array], grads: dict[str, Array], state: State, ops: Backend, gain: float | Array = 1.0
+    ) -> None:
+        super().step(params, grads, state, ops, gain)
+        for name in grads:
+            if (w := params[name]).ndim == 2:
+                norms = ops.xp.sqrt((w * w).sum(axis=0))
+                w *= self.max_norm / ops.xp.maximum(norms, self.max_norm)
+
+
 @register("optimizer", "adam")
 @dataclass(frozen=True)
 class Adam:

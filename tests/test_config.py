@@ -134,8 +134,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"modle": {"name": "mlp"}}, "did you mean 'model'?"),
     (
         {"model": None},
-        "model needs a name; choose one with model=NAME, valid: boxed_mlp, cnn, gru, linear, local_fields, lstm, mlp, "
-        "rnn",
+        "model needs a name; choose one with model=NAME, valid: analog_mlp, boxed_mlp, cnn, gru, linear, local_fields, "
+        "lstm, mlp, rnn",
     ),
     ({"model": "mlp"}, "model needs a name"),
     ({"model__name": "mpl"}, "unknown model 'mpl': did you mean 'mlp'?"),

@@ -8,8 +8,8 @@
                      `gradients`
     probes           accuracy of a linear probe on what the block passes on: see `probes`
     dead_units       share of units that give 0 for every row: see `activity`
-    pairwise_errors  share of images whose evidence with a wrong label is no less than with their own
-    saturation       share of rows, with their own label or a wrong one, whose p is below 0.01 or above 0.99
+    pairwise_errors  share of images whose evidence is no more than that with a wrong label, or of a hybrid
+    saturation       share of rows, positive and negative ones, whose p is below 0.01 or above 0.99
     weight_norms     Frobenius norm of the block's weights, biases and scales left out
 
 Each works on a copy of the trainer, so that training goes on as if it had not been there, and its memory is its own.

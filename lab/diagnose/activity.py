@@ -9,11 +9,11 @@ import numpy as np
 
 from lab.backend import Array
 from lab.data import Split
-from lab.diagnose.rows import images_of, labelled, presented
+from lab.diagnose.rows import compared, images_of, presented
 from lab.layers import Ctx
 from lab.networks import Block
 from lab.objectives import PairObjective
-from lab.trainers import ForwardForwardTrainer, Trainer
+from lab.trainers import ForwardForwardTrainer, Trainer, UnsupervisedTrainer
 
 LOW, HIGH = 0.01, 0.99
 
@@ -32,7 +32,7 @@ def dead_units(trainer: Trainer, split: Split, epochs: int) -> dict[str, float]:
 
 
 def pairwise_errors(trainer: Trainer, split: Split, epochs: int) -> dict[str, float]:
-    """Share of images whose evidence with their own label is not above that with a wrong one; 0.5 is chance."""
+    """Share of images whose evidence is not above that with a wrong label, or of a hybrid; 0.5 is chance."""
     return {
         block.name: float((evidence(own) <= evidence(wrong)).mean())
         for block, own, wrong, evidence in _pairs(trainer, split, "evidence")
@@ -40,7 +40,7 @@ def pairwise_errors(trainer: Trainer, split: Split, epochs: int) -> dict[str, fl
 
 
 def saturation(trainer: Trainer, split: Split, epochs: int) -> dict[str, float]:
-    """Share of rows, own labels and wrong ones alike, whose p is so near 0 or 1 that little is learnt from them."""
+    """Share of rows, positive and negative ones alike, whose p is so near 0 or 1 that little is learnt from them."""
     found = {}
     for block, own, wrong, probability in _pairs(trainer, split, "probability"):
         p = np.concatenate([trainer.ops.to_host(probability(h)) for h in (own, wrong)])
@@ -58,16 +58,18 @@ def weight_norms(trainer: Trainer, split: Split, epochs: int) -> dict[str, float
 
 
 def _pairs(trainer: Trainer, split: Split, asked: str) -> Iterator[tuple[Block, Array, Array, Callable[[Array], Any]]]:
-    """Each block's activities for images with their own and with wrong labels, and what its objective makes of them.
+    """Each block's activities for positive and for negative rows, and what its objective makes of them.
 
-    Nothing where the trainer's objective does not compare labels, or has no method `asked`, or where a pass by itself
-    sees no label.
+    Nothing where the trainer's objective does not compare such rows, or has no method `asked`, or where a pass by
+    itself sees no label.
     """
-    if not isinstance(trainer, ForwardForwardTrainer) or trainer.iterates or not hasattr(trainer.objective, asked):
+    if not isinstance(trainer, ForwardForwardTrainer | UnsupervisedTrainer) or trainer.iterates:
+        return
+    if not hasattr(trainer.objective, asked):
         return
     assert isinstance(trainer.objective, PairObjective)
-    rows = labelled(trainer, *images_of(trainer, split))
-    assert rows is not None, "forward-forward reads labels"
+    rows = compared(trainer, *images_of(trainer, split))
+    assert rows is not None, "such trainers have negative rows"
     ctx = [trainer.network.context(x, Ctx(trainer.ops)) for x in rows]
     walks = [trainer.network.walk(x, c) for x, c in zip(rows, ctx, strict=True)]
     for (block, own, _), (_, wrong, _) in zip(*walks, strict=True):

@@ -9,8 +9,9 @@ import numpy as np
 from lab.backend import Array
 from lab.data import Split
 from lab.data.batches import Batches
+from lab.layers import Noise
 from lab.random import generator
-from lab.trainers import Trainer, UnlabelledTrainer
+from lab.trainers import Trainer, UnlabelledTrainer, UnsupervisedTrainer
 
 
 def batches(trainer: Trainer, split: Split, size: int) -> Batches:
@@ -34,6 +35,18 @@ def presented(trainer: Trainer, images: Array) -> Any:
     if not trainer._labelled() or label is None or label.mode == "clamp":
         return images  # a clamped label is beside them, and the first pass does not read it
     return trainer.network.labelled(images, [label.neutral(len(images), trainer.ops)], trainer.ops)[0]
+
+
+def compared(trainer: Trainer, images: Array, target: Array) -> tuple[Any, Any] | None:
+    """Positive rows and negative ones: with own and with wrong labels, or images and hybrids; None without any.
+
+    Hybrids, as wrong labels, are a pure function of the seed and the rows.
+    """
+    if not isinstance(trainer, UnsupervisedTrainer):
+        return labelled(trainer, images, target)
+    hybrids = trainer.ops.empty(images.shape)
+    trainer._hybrids.write(images, hybrids, Noise(trainer.seed), trainer.ops)
+    return images, hybrids
 
 
 def labelled(trainer: Trainer, images: Array, target: Array) -> tuple[Any, Any] | None:

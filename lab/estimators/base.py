@@ -19,7 +19,7 @@ from lab.data.dataset import Split
 from lab.errors import UsageError
 from lab.layers import ActivationName, LabelInput, LabelMode
 from lab.networks import Defaults, Network
-from lab.networks.perceptron import stack
+from lab.networks.perceptron import rates, stack
 from lab.networks.spec import Norms
 from lab.registry import unknown
 from lab.trainers import EpochRecord, Trainer
@@ -46,7 +46,7 @@ class Hidden:
             act=self.activation,
             norms=Norms(defaults.norm),
             init=defaults.init,
-            dropout=self.dropout,
+            dropout=rates(self.dropout, len(self.widths)),
             label_input=LabelInput(self.label, scale=self.label_scale),
             label="mlp " + "-".join(map(str, self.widths)),
         )

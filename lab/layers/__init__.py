@@ -14,6 +14,7 @@ from lab.layers.activation import (
     Tanh,
     activation,
 )
+from lab.layers.analog import AnalogDense
 from lab.layers.base import Cache, Ctx, Grads, Layer, Noise, settle
 from lab.layers.batch_norm import BatchNorm
 from lab.layers.black_box import BlackBox, Surrogate
@@ -42,6 +43,7 @@ __all__ = [
     "RNN",
     "Activation",
     "ActivationName",
+    "AnalogDense",
     "AvgPool2D",
     "BatchNorm",
     "BlackBox",

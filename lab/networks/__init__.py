@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lab.networks.analog import AnalogMLP, analog_mlp
 from lab.networks.block import Block, Source
 from lab.networks.boxed import BoxedMLP, boxed_mlp
 from lab.networks.convolutional import CNN, cnn
@@ -15,6 +16,7 @@ from lab.networks.spec import Defaults, NetworkSpec
 __all__ = [
     "CNN",
     "MLP",
+    "AnalogMLP",
     "Block",
     "BoxedMLP",
     "Defaults",
@@ -23,6 +25,7 @@ __all__ = [
     "Network",
     "NetworkSpec",
     "Source",
+    "analog_mlp",
     "boxed_mlp",
     "cnn",
     "gru",

@@ -57,7 +57,6 @@ class BoxedMLP:
             act=self.activation,
             norms=Norms(defaults.norm if self.norm == "auto" else self.norm),
             init=defaults.init if self.init == "auto" else self.init,
-            dropout=0.0,
             label_input=LabelInput(flat_label(self.label, in_shape, n_outputs)),
             label=f"boxed mlp {self.depth}x{self.width}",
             name="boxed_mlp",

@@ -50,7 +50,6 @@ class Linear:
             act="identity",
             norms=Norms(defaults.norm if self.norm == "auto" else self.norm),
             init="lecun",
-            dropout=0.0,
             label_input=LabelInput(flat_label(self.label, in_shape, n_outputs)),
             label=f"linear {self.units}",
             name="linear",

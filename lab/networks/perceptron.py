@@ -47,7 +47,8 @@ class MLP:
                  equal stretches of units to mean 0 and variance 1 between blocks
     norm_groups  their number, or classes: one for each class
     init         lecun | he | glorot | auto: the hidden layers' weights (the head's: lecun; biases start at 0)
-    dropout      rate at every block's input but the first: behind what an objective is asked of
+    dropout      rate at every block's input but the first: behind what an objective is asked of; or depth + 1 rates: at
+                 each block's input, the first one's of the image itself, and at the head's
     label        pixels | features | auto: where a label goes if a trainer writes one into the input; auto is pixels
                  for images (C, H, W) that have room for it, else features
     label_scale  what the numbers that stand for a label are multiplied by
@@ -62,7 +63,7 @@ class MLP:
     norm: Literal["auto", "length", "batch", "group", "none"] = "auto"
     norm_groups: Groups = "classes"
     init: Literal["auto", "lecun", "he", "glorot"] = "auto"
-    dropout: float = 0.0
+    dropout: float | tuple[float, ...] = 0.0
     label: Literal["auto", "pixels", "features"] = "auto"
     label_scale: float = 1.0
     center: bool = False
@@ -73,7 +74,7 @@ class MLP:
         if self.depth < 1 or self.width < 1:
             raise UsageError(f"mlp needs depth and width of at least 1, got depth={self.depth} width={self.width}")
         activation(self.activation)
-        Dropout(self.dropout)
+        rates(self.dropout, self.depth)
 
     def make(self, in_shape: Shape, n_outputs: int, defaults: Defaults) -> Network:
         """The network for rows of `in_shape` and `n_outputs` classes or targets."""
@@ -89,7 +90,7 @@ class MLP:
             act=self.activation,
             norms=Norms(norm, count_of(self.norm_groups, n_outputs)),
             init=defaults.init if self.init == "auto" else self.init,
-            dropout=self.dropout,
+            dropout=rates(self.dropout, self.depth),
             label_input=label_input,
             center=Center() if self.center else None,
             label=f"mlp {self.depth}x{self.width}" + (" top-down" if top_down else ""),
@@ -104,7 +105,7 @@ def stack(
     act: ActivationName,
     norms: Norms,
     init: Init,
-    dropout: float,
+    dropout: Sequence[float] = (),
     label_input: LabelInput,
     label: str,
     name: str = "mlp",
@@ -114,12 +115,14 @@ def stack(
 ) -> Network:
     """Fully connected blocks of `widths` units, each reading the one before it, and a linear head.
 
+    `dropout`: rates at each block's input and at the head's; none: 0 everywhere.
     `top_down`: each block also reads the next one's last state, and the last block the label.
     `around(i, body)` may put layers of its own before, between or behind those of block i, counted from 0.
     """
     blocks = []
+    *inputs, last = dropout or (0.0,) * (len(widths) + 1)
     for i, width in enumerate(widths):
-        before = [Dropout(dropout)] if dropout and i else []
+        before = [Dropout(inputs[i])] if inputs[i] else []
         flat = [Flatten()] if i == 0 else []
         below = Sequential(around(i, [*before, *flat, Dense(width, init=init, bias=norms.bias), *norms.inside()]))
         bodies: list[Layer] = [below, *([Dense(width, init=init, bias=False)] if top_down else [])]
@@ -127,13 +130,23 @@ def stack(
         blocks.append(Block(f"block{i + 1}", bodies, activation(act), norms.passed_on(), sources))
     return Network(
         blocks,
-        Sequential([*([Dropout(dropout)] if dropout else []), Dense(n_outputs)]),
+        Sequential([*([Dropout(last)] if last else []), Dense(n_outputs)]),
         input_norm=norms.of_input(),
         center=center,
         label_input=label_input,
         name=name,
         label=label,
     )
+
+
+def rates(dropout: float | tuple[float, ...], depth: int) -> tuple[float, ...]:
+    """The rate at each of `depth` blocks' inputs and at the head's: one number leaves the first block's input whole."""
+    found = dropout if isinstance(dropout, tuple) else (0.0, *[dropout] * depth)
+    if len(found) != depth + 1:
+        raise UsageError(f"dropout={list(found)} has {len(found)} rates; give {depth + 1} for {depth} blocks, or one")
+    for rate in found:
+        Dropout(rate)
+    return found
 
 
 mlp = MLP

@@ -60,6 +60,7 @@ class Variants:
     experiments: tuple[str, ...]
     variables: tuple[str, ...]
     tied: tuple[str, ...] = ()
+    accuracies: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check(self)

@@ -3,11 +3,12 @@
 Two configs are compared option by option. What cannot move a result by more than rounding (backend), or only says what
 is looked at, is left out; so are `SCALE`, the options by which a run is made smaller: a smaller run is of the
 experiment too, and is shown as a part of it. A record of an experiment as it was before its file changed is of another
-setting, and is not found.
+setting, and is not found; one that was made before an option existed is taken to have had the option's default.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,10 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import UsageError
+from lab.registry import part
 from lab.report import variants
 from lab.report.read import Unreadable, number, read_record, walk
+from lab.schema import options
 
 SCALE = ("trainer.epochs", "data.limit", "data.valid")
+GROUPS = ("model", "trainer", "optimizer", "objective", "readout")
 UNCOUNTED = ("backend.", "test", "imports")
 
 
@@ -98,8 +102,24 @@ def of_experiment(
     wanted = experiment(name, overrides)
     if wanted is None:
         return []
-    left = {k: v for k, v in wanted.flat.items() if k not in free}
-    return [one for one in found if {k: v for k, v in one.flat.items() if k not in free} == left]
+    return [one for one in found if _fits(one.flat, wanted.flat, free)]
+
+
+def _fits(have: Mapping[str, str], wanted: Mapping[str, str], free: Sequence[str]) -> bool:
+    """Whether all options but the free ones agree; what a record does not know of had its default."""
+    counted = wanted.keys() - set(free)
+    if have.keys() - set(free) - counted:
+        return False
+    return all(have.get(key) == wanted[key] if key in have else _is_default(key, wanted) for key in counted)
+
+
+def _is_default(key: str, wanted: Mapping[str, str]) -> bool:
+    """Whether an option has the value that its part's signature gives it."""
+    group, _, name = key.partition(".")
+    if not name or group not in GROUPS or f"{group}.name" not in wanted:
+        return False
+    option = options(part(group, json.loads(wanted[f"{group}.name"]))).get(name)
+    return option is not None and json.dumps(option.default, sort_keys=True) == wanted[key]
 
 
 def latest_of_each_seed(found: Sequence[Found]) -> list[Found]:

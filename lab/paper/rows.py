@@ -156,12 +156,15 @@ def variants_table(asked: Variants, found: Sequence[Found]) -> Table | None:
     heads = [Column("experiment")] if several else []
     heads += [Column(key.rpartition(".")[2], _numeric(groups, i)) for i, key in enumerate(asked.variables, 1)]
     heads += [Column("epochs", True), Column("rows", True), Column("seeds", True), Column("test error", True, "%")]
+    more = [(label.strip(), path.strip().split(".")) for label, _, path in (a.partition("=") for a in asked.accuracies)]
+    heads += [Column(label, True, "%") for label, _ in more]
     lines = []
     for key in sorted(groups, key=_order):
         runs = latest_of_each_seed(groups[key])
         error = mean_interval([error_of(one, "") for one in runs])
         texts = [Cell(text, _float(text)) for text in key[not several :]]
-        lines.append((*texts, Cell(str(len(runs)), len(runs)), _mean(error)))
+        further = [mean_interval([1 - number(one.at(*path)) for one in runs]) for _, path in more]
+        lines.append((*texts, Cell(str(len(runs)), len(runs)), _mean(error), *map(_mean, further)))
     caption = (
         "Mean over seeds \u00b1 half of the 95 % t interval; rows are training rows. Lines stand in the order of their "
         "options."

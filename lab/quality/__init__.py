@@ -6,6 +6,7 @@
     calibration  whether a probability of 80 % is right in 80 of 100 cases: see `calibration`
     corruption   accuracy on noisy, blurred, moved and faded images: see `corruption`
     outliers     whether images of another kind can be told by the scores they get: see `outliers`
+    devices      accuracy of the same weights on other analog devices: see `devices`
 
 Every readout is asked: of forward-forward the goodness and the softmax head, of backprop its output layer. What a
 trainer or a data set has no answer to is left out. Nothing that training made is changed.
@@ -33,6 +34,7 @@ def measure(trainer: Trainer, data: Dataset, names: Sequence[str] = MEASURES) ->
     from lab.errors import UsageError
     from lab.quality.calibration import calibration
     from lab.quality.corruption import corruption
+    from lab.quality.devices import devices
     from lab.quality.outliers import outliers
     from lab.registry import unknown
 
@@ -41,6 +43,6 @@ def measure(trainer: Trainer, data: Dataset, names: Sequence[str] = MEASURES) ->
             raise UsageError(unknown("measure", name, MEASURES))
     if data.task != "classification" or data.train.alphabet or not len(data.test):
         return {}
-    known = {"calibration": calibration, "corruption": corruption, "outliers": outliers}
+    known = {"calibration": calibration, "corruption": corruption, "outliers": outliers, "devices": devices}
     found = {name: known[name](trainer, data) for name in MEASURES if name in names}
     return {name: figures for name, figures in found.items() if figures}

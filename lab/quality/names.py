@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias, get_args
 
-Measure: TypeAlias = Literal["calibration", "corruption", "outliers"]
+Measure: TypeAlias = Literal["calibration", "corruption", "outliers", "devices"]
 MEASURES: tuple[str, ...] = get_args(Measure)

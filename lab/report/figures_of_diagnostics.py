@@ -20,8 +20,9 @@ CAPTIONS = {
     "moves as backprop would have it, 0 where it has nothing to do with that.",
     "probes": "How well a linear map that is fitted to half of the rows tells the classes of the other half apart.",
     "dead_units": "Units (channels of images) that give 0 for every row.",
-    "pairwise_errors": "Images whose evidence with a wrong label is no less than with their own; 50 % is chance.",
-    "saturation": "Rows, with their own or a wrong label, whose probability is below 1 or above 99 %: little is learnt "
+    "pairwise_errors": "Images whose evidence is no more than that of the same with a wrong label, or of a "
+    "hybrid; 50 % is chance.",
+    "saturation": "Rows, positive and negative ones, whose probability is below 1 or above 99 %: little is learnt "
     "from them any more.",
     "weight_norms": "Frobenius norm of all weights of a block.",
 }  # fmt: skip

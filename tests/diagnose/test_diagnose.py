@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lab.data import Split
 from lab.diagnose import DIAGNOSTICS, diagnose, note
 from lab.diagnose.gradients import local_gradients, true_gradients
 from lab.diagnose.probes import accuracy
@@ -119,8 +120,6 @@ def test_a_unit_that_is_forced_to_be_dead_is_found() -> None:
 
 @pytest.mark.parametrize(("network", "shape", "units"), [(cnn(channels=(4, 5)), (1, 4, 4), 4), (lstm(), (4, 3), 128)])
 def test_units_of_images_are_channels_and_of_sequences_features(network: Any, shape: Any, units: int) -> None:
-    from lab.data import Split
-
     trainer = BackpropTrainer(network, dtype="float64").build(shape, 3)
     rows = Split(np.random.default_rng(0).random((20, *shape)), np.arange(20) % 3)
     block = trainer.network.blocks[0]
@@ -204,8 +203,23 @@ def test_training_goes_on_as_if_it_had_not_been_diagnosed(kind: Any, options: An
     assert {"probes", "dead_units", "weight_norms"} <= rows["block2"].keys()
     # the one has a readout without a gradient, the other one that does not see what its blocks learn from
     assert ("cosine" in rows["block2"]) == (kind not in (LocalSupervisedTrainer, RecurrentTrainer))
-    one_pass = issubclass(kind, ForwardForwardTrainer) and not kind.iterates
+    one_pass = (issubclass(kind, ForwardForwardTrainer) and not kind.iterates) or kind is UnsupervisedTrainer
     assert ("pairwise_errors" in rows["block2"]) == one_pass
+
+
+def test_without_labels_images_are_told_from_hybrids() -> None:
+    """A block that sees one pixel alone, which every other image has."""
+    trainer = built(UnsupervisedTrainer, mlp(depth=1, width=2, norm="none", activation="relu"), blurs=1)
+    W, b = trainer.network.blocks[0].params.values()
+    W[...], b[...] = 0, 0
+    W[3, :] = 100.0
+    x = np.zeros((40, 12))
+    x[::2, 3] = 1
+    found = diagnose(trainer, Split(x, np.arange(40) % 3), ["pairwise_errors", "saturation"])["block1"]
+    # half of the hybrids of those with it have lost it, which alone is told rightly; all others are equal or worse
+    assert 0.55 < found["pairwise_errors"] < 0.95 and 0.4 < found["saturation"] < 0.6
+    again = diagnose(trainer, Split(x, np.arange(40) % 3), ["pairwise_errors"])["block1"]
+    assert again["pairwise_errors"] == found["pairwise_errors"]
 
 
 def test_wrong_requests_are_one_sentence() -> None:

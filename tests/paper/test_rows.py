@@ -92,6 +92,17 @@ def test_a_run_made_twice_counts_once(tmp_path: Path) -> None:
     assert of(tmp_path).error.mean == pytest.approx(0.013)
 
 
+def test_an_option_newer_than_a_record_had_its_default(tmp_path: Path) -> None:
+    path = put(tmp_path, 0, 0.013) / "record.json"
+    record = json.loads(path.read_text())
+    del record["config"]["trainer"]["belief_delay"]
+    path.write_text(json.dumps(record))
+    assert of(tmp_path).verdict == "reached"
+    record["config"]["model"].pop("depth")  # 4, where the default is 3
+    path.write_text(json.dumps(record))
+    assert of(tmp_path).verdict == "not run"
+
+
 def test_a_readout_can_be_asked_for(tmp_path: Path) -> None:
     put(tmp_path, 0, 0.02)
     claim = Claim("one pass", "", "", "", experiment="ff_supervised", readout="softmax", error="3")

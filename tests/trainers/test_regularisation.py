@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lab.errors import UsageError
 from lab.layers import Dropout
 from lab.networks import mlp
 from lab.objectives import Goodness
-from lab.optimizers import SGD, Adam
+from lab.optimizers import SGD, Adam, MaxNormSGD
 from lab.trainers import BackpropTrainer, FeedbackAlignmentTrainer, ForwardForwardTrainer, Trainer
 from tests.trainers.test_forward_forward import toy
 
@@ -81,3 +82,37 @@ def test_dropout_silences_units_in_training_alone(kind: Any, rate: float) -> Non
         if isinstance(layer, Dropout):
             layer.rate = 0.0
     np.testing.assert_array_equal(trainer.predict_proba(rows), answers)
+
+
+def test_weights_into_a_unit_are_held_no_longer_than_max_norm() -> None:
+    """Long columns are shortened in their direction, short ones and biases are those of plain SGD."""
+    plain, held = (
+        BackpropTrainer(mlp(depth=2, width=9), optimizer=optimizer, batch_size=20, dtype="float64")
+        for optimizer in (SGD(0.5), MaxNormSGD(0.5, max_norm=1.2))
+    )
+    for trainer in (plain, held):
+        list(trainer.fit(replace(toy(60), x=toy(60).x[:20], y=toy(60).y[:20]), epochs=1))  # one step
+    shortened = 0
+    for name, w in plain.state().items():
+        if not name.startswith("weights/"):
+            continue
+        if w.ndim == 2:
+            norms = np.sqrt((w**2).sum(axis=0))
+            shortened += int((norms > 1.2).sum())
+            w = w * np.minimum(1, 1.2 / norms)
+        np.testing.assert_allclose(held.state()[name], w, rtol=1e-12)
+    assert 0 < shortened < 21  # 9 + 9 units and 3 outputs
+    with pytest.raises(UsageError, match="max_norm=0"):
+        MaxNormSGD(max_norm=0)
+
+
+def test_rates_of_dropout_in_a_list_are_those_of_the_image_too() -> None:
+    def layers(dropout: Any) -> list[float]:
+        network = mlp(depth=2, width=5, dropout=dropout).make((12,), 3, BackpropTrainer.defaults)
+        return [layer.rate for layer in network.layers() if isinstance(layer, Dropout)]
+
+    assert layers((0.2, 0.5, 0.4)) == [0.2, 0.5, 0.4] and layers(0.3) == [0.3, 0.3] and layers(0.0) == []
+    with pytest.raises(UsageError, match="give 3 for 2 blocks"):
+        mlp(depth=2, dropout=(0.2, 0.5))
+    with pytest.raises(UsageError, match="rate=1"):
+        mlp(depth=2, dropout=(0.2, 0.5, 1.0))
