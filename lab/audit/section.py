@@ -10,6 +10,7 @@ from lab.report.table import DASH, Cell, Column, Table
 from lab.report.text import counted, short_id
 
 SHOWN = 8
+OF_TIMES = ("beside_load", "resumed_timings", "mixed_machines")
 MARKS: dict[Verdict, str] = {"fail": "\u2717 fail", "pass": "\u2713 pass", "cannot tell": "? cannot tell"}
 
 
@@ -38,6 +39,12 @@ def banner(evidence: Evidence, findings: Sequence[Finding]) -> Banner:
     if silent:
         return Banner("open", f"Audit passed as far as recorded: {len(silent)} of {len(findings)} rules cannot tell.")
     return Banner("pass", f"Audit passed: all {len(findings)} rules.")
+
+
+def doubt_of_times(findings: Sequence[Finding]) -> str:
+    """Why times may not be compared, as one sentence; nothing where they may."""
+    found = [f.sentence for f in findings if f.rule in OF_TIMES and f.verdict == "fail"]
+    return f"Times may not be compared: {found[0][0].lower()}{found[0][1:]}" if found else ""
 
 
 def audit_table(findings: Sequence[Finding]) -> Table:

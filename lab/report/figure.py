@@ -71,10 +71,11 @@ class Look:
     """What the figures of one set of records share: a series has the same colour and marker in all of them.
 
     `runs` are the runs that count, `settings` their pairs of data set and network, `mean` says what a mark stands for
-    ("the mean over 3 seeds"), `spread` whether there are intervals.
+    ("the mean over 3 seeds"), `spread` whether there are intervals, `doubt` why times may not be compared.
     """
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, doubt: str = "") -> None:
+        self.doubt = doubt
         # what nobody trained stands in the tables: on the scale of a figure all others would be one point
         self._guesses = set(records.counted["trainer"]) > {GUESSES}
         self.records, self.runs = records, self._drawn(records.counted)

@@ -9,24 +9,31 @@ from __future__ import annotations
 from lab.report import figures_of_lines as lines
 from lab.report import figures_of_rows as rows
 from lab.report.figure import Figure, Look
+from lab.report.figures_of_costs import pareto
 from lab.report.figures_of_diagnostics import diagnostics
 from lab.report.load import Records
 from lab.report.metrics import DIAGNOSTICS
 from lab.report.style import styled
 
 KEYS = ("accuracy", "throughput", "memory", "time", "curves_epochs", "curves_seconds", "blocks")
-OPTIONAL = tuple(f"diagnose_{name}" for name in DIAGNOSTICS)  # not missed where nothing was diagnosed
+UNCLAIMED = "By its protocol this comparison claims no times."
+# Not missed where nothing was diagnosed, and nothing can be weighed.
+OPTIONAL = ("pareto", *(f"diagnose_{name}" for name in DIAGNOSTICS))
 
 
-def make_figures(records: Records) -> list[Figure]:
-    """Draws every figure that the records have numbers for; the others say what is missing."""
+def make_figures(records: Records, doubt: str = "") -> list[Figure]:
+    """Draws every figure that the records have numbers for; the others say what is missing.
+
+    `doubt` is a sentence on why times may not be compared; nothing where they may.
+    """
     if records.counted.empty:
         why = "No run ended ok with a test result, so there is nothing to draw."
         return [Figure("none", "Figures", "", missing=why)]
-    look = Look(records)
     timed = records.ledger is None or records.ledger.protocol.timed
+    look = Look(records, doubt if timed else UNCLAIMED)
     with styled():
         return [
+            *pareto(look),
             rows.accuracy(look),
             *([rows.throughput(look)] if timed else []),
             rows.memory(look),

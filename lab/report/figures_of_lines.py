@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lab.report.figure import Figure, Look, band, not_drawn, spoken
-from lab.report.lines_panel import lines_panel
+from lab.report.lines_panel import LOG_FROM, lines_panel
 from lab.report.metrics import METRICS
 from lab.report.numbers import fixed, significant
 from lab.report.text import listed
@@ -17,7 +17,6 @@ from lab.report.text import listed
 if TYPE_CHECKING:
     from pandas.core.groupby.generic import SeriesGroupBy
 
-LOG_FROM = 4.0
 MOST_NAMES = 12
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from lab.report.anchors import mean_link, run_link
 from lab.report.figure import Figure, Look, spoken
 from lab.report.metrics import BYTES, FRACTION, MEMORY_PARTS, METRICS, PRIMARY, TIME_PARTS, Metric, plus_minus
 from lab.report.numbers import plain, significant
@@ -111,7 +112,8 @@ def _stack(
 def _rows(look: Look, runs: pd.DataFrame, metric: Metric) -> dict[str, list[Row]]:
     groups: dict[str, list[Row]] = {}
     for (network, series), rows in runs.groupby(["network", "series"], sort=False):
-        stored = [float(v) for v in rows[metric.key].dropna()]
+        rows = rows.dropna(subset=[metric.key])
+        stored = [float(v) for v in rows[metric.key]]
         points = [v * metric.unit.scale for v in stored]
         value, short = value_text(mean_interval(stored), metric), ""
         if metric.key == "samples_per_second":
@@ -119,7 +121,12 @@ def _rows(look: Look, runs: pd.DataFrame, metric: Metric) -> dict[str, list[Row]
             cost = f", {plain(costs[0])} {'row' if costs[0] == 1 else 'rows'} each" if len(costs) == 1 else ""
             value, short = f"{value}/s{cost}", f"{metric.show(mean_interval(stored).mean)}/s"
         label = look.label(str(series), len(points))
-        row = Row(label, value, short, *look.styles[str(series)], mean_interval(points), tuple(points))
+        links = tuple(
+            run_link(run, f"{metric.label} {value_text(mean_interval([run[metric.key]]), metric)}")
+            for run in rows.to_dict("records")
+        )
+        mean = links[0] if len(links) == 1 else mean_link(rows, f"{metric.label} {value}")
+        row = Row(label, value, short, *look.styles[str(series)], mean_interval(points), tuple(points), links, mean)
         groups.setdefault(str(network), []).append(row)
     return groups
 

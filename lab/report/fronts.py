@@ -9,7 +9,8 @@ for at most tau times what the best side paid there; a miss costs infinitely muc
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,9 +22,10 @@ from lab.report.table import DASH, Cell, Column, Table
 
 COSTS = ("test_error", "memory_activations", "train_flops", "train_seconds", "energy_joules")
 FACTORS = (1.0, 1.5, 2.0, 4.0, 8.0)
+Name = TypeVar("Name", bound=Hashable)
 
 
-def on_front(points: Mapping[str, Sequence[float]]) -> set[str]:
+def on_front(points: Mapping[Name, Sequence[float]]) -> set[Name]:
     """The names of the points that no other dominates. Less is better; a coordinate unknown to any counts for none."""
     size = len(next(iter(points.values()), ()))
     known = [i for i in range(size) if not any(math.isnan(p[i]) for p in points.values())]

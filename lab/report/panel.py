@@ -9,7 +9,7 @@ import io
 import warnings
 import xml.etree.ElementTree as ET
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -23,6 +23,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from lab.report import svg
+from lab.report.anchors import Link
 from lab.report.numbers import plain
 from lab.report.style import MUTED, PNG_SCALE, SMALL, TEXT, WIDTH
 from lab.report.text import shorten
@@ -124,9 +125,8 @@ def put_titles(canvas: Canvas, title: str, subtitle: str) -> None:
     canvas.text(SIDE / WIDTH, 1 - (13 + SUBTITLE) / height, fit(subtitle, space, SMALL), size=SMALL, color=MUTED)
 
 
-def finish(canvas: Canvas, prefix: str, alt: str) -> Panel:
-    """Draws the canvas as SVG, whose ids begin with `prefix`, and as pixels."""
-
+def finish(canvas: Canvas, prefix: str, alt: str, links: Iterable[Link] = ()) -> Panel:
+    """Draws the canvas as SVG, whose ids begin with `prefix`, and as pixels; `links` are those of its marks."""
     with warnings.catch_warnings():
         # Letters that the measuring font lacks are drawn by the reader's browser; the PNG shows boxes for them.
         warnings.filterwarnings("ignore", message=".*[Gg]lyph.*missing")
@@ -134,4 +134,4 @@ def finish(canvas: Canvas, prefix: str, alt: str) -> Panel:
         canvas.savefig(target, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
         drawn = io.BytesIO()
         canvas.savefig(drawn, dpi=72 * PNG_SCALE, transparent=True, pil_kwargs={"compress_level": 0})
-    return Panel(svg.clean(target.getvalue(), prefix), Image.open(drawn), alt)
+    return Panel(svg.clean(target.getvalue(), prefix, links), Image.open(drawn), alt)

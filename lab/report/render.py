@@ -13,7 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from lab.audit import Evidence, audit, judged
-from lab.audit.section import Banner, audit_table, banner
+from lab.audit.section import Banner, audit_table, banner, doubt_of_times
 from lab.errors import StorageError, UsageError
 from lab.report import html, svg, text, write
 from lab.report.compare import Comparison, compare
@@ -39,6 +39,7 @@ OWN = tuple(
 )
 GRIDS = "tables/results_*.tex"  # as many as there are data sets
 HEADLINES = 4
+LEAD = "pareto"  # the figure that stands above the contents
 
 
 def make_report(
@@ -100,7 +101,7 @@ def _draw(
     evidence = Evidence(records, planned_runs(roots), compare(records))
     findings = audit(evidence)
     comparisons = judged(evidence, findings)
-    figures = make_figures(records)
+    figures = make_figures(records, doubt_of_times(findings))
     tables = make_tables(records, comparisons)
     tables.insert(sum(table.key in FIRST for table in tables), audit_table(findings))
     if records.trials:
@@ -220,7 +221,7 @@ def as_html(page: Mapping[str, Any], figures: Sequence[Figure]) -> str:
     environment = html.environment()
     environment.filters["tied"] = lambda sentence: sentence.replace("95 %", "95\u00a0%")
     return environment.from_string(html.template("page.html.j2")).render({
-        **page, "figures": drawn, "policy": html.policy(style, script),
+        **page, "figures": drawn, "lead": LEAD, "policy": html.policy(style, script),
         "style": Markup(style), "script": Markup(script),
     })  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from lab.report.anchors import Link
 from lab.report.numbers import plain
 from lab.report.panel import SIDE, SUBTITLE, TITLE, Panel, axes_in, finish, fit, put_titles, round_ticks, text_width
 from lab.report.statistics import Interval
@@ -33,6 +34,8 @@ class Row:
     marker: str = "o"
     interval: Interval | None = None
     points: tuple[float, ...] = ()
+    links: tuple[Link, ...] = ()  # of the points, one each
+    link: Link | None = None  # of the mean
     parts: tuple[tuple[float, str], ...] = ()
 
 
@@ -65,7 +68,8 @@ def rows_panel(
         for row in group:
             _row(axes, row, y, (low, high), from_zero)
             y += ROW
-    return finish(canvas, prefix, alt)
+    links = [link for row in rows for link in (*row.links, *([row.link] if row.link else ()))]
+    return finish(canvas, prefix, alt, links)
 
 
 def _row(axes: Axes, row: Row, y: float, limits: tuple[float, float], from_zero: bool) -> None:
@@ -92,8 +96,10 @@ def _row(axes: Axes, row: Row, y: float, limits: tuple[float, float], from_zero:
     for end, limit, arrow in ((low, limits[0], "<"), (high, limits[1], ">")):
         if (end < limit) if arrow == "<" else (end > limit):
             axes.plot([limit], [middle], marker=arrow, ms=5, color=row.colour, clip_on=False, mew=0)
-    axes.plot(row.points, [middle] * len(row.points), "|", ms=9, mew=1.0, color=INK, alpha=0.55, clip_on=False)
-    axes.plot([row.interval.mean], [middle], marker=row.marker, ms=7, color=row.colour, mew=0, clip_on=False)
+    for point, link in zip(row.points, row.links, strict=True):
+        axes.plot([point], [middle], "|", ms=9, mew=1.0, color=INK, alpha=0.55, clip_on=False, url=link.anchor)
+    url = None if row.link is None else row.link.anchor
+    axes.plot([row.interval.mean], [middle], row.marker, ms=7, color=row.colour, mew=0, clip_on=False, url=url)
 
 
 def mark_range(rows: Sequence[Row]) -> tuple[float, float]:

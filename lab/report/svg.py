@@ -2,14 +2,16 @@
 
 A content security policy with hashes refuses style="..." on elements, so each becomes plain attributes (fill, stroke).
 A colour of `style.COLOURS` keeps its light value as attribute, for programs without CSS, and gets a class for the page.
+A mark drawn with a URL becomes a link within the page, with a tooltip and a round patch that a finger can hit.
 """
 
 from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from lab.report.anchors import Link
 from lab.report.style import COLOURS, PAPER, WIDTH, css
 
 SVG = "http://www.w3.org/2000/svg"
@@ -23,10 +25,15 @@ _KEPT = {
     "stroke-dasharray", "stroke-dashoffset", "opacity", "font-size", "font-weight", "text-anchor",
 }  # fmt: skip
 GAP = 24.0
+REACH = "6"  # radius of the patch around a linked mark
+PAGE = "../index.html"  # as seen from a figure's own file
 
 
-def clean(source: bytes, prefix: str) -> ET.Element:
-    """Parses one figure saved by matplotlib and returns its root: ids start with `prefix`, styles are attributes."""
+def clean(source: bytes, prefix: str, links: Iterable[Link] = ()) -> ET.Element:
+    """Parses one figure saved by matplotlib and returns its root: ids start with `prefix`, styles are attributes.
+
+    `links` are those that its marks were drawn with, their anchors as URLs.
+    """
     root = ET.fromstring(source)
     _, _, width, height = root.get("viewBox", "0 0 1 1").split()
     for element in list(root.iter()):
@@ -35,6 +42,9 @@ def clean(source: bytes, prefix: str) -> ET.Element:
                 element.remove(child)
     for element in root.iter():
         _plain(element, prefix)
+    titles = {link.anchor: link.title for link in links}
+    for element in list(root.iter(f"{{{SVG}}}a")):
+        _lead(element, titles)
     _drop_unused_ids(root)
     root.attrib.clear()
     root.attrib.update({"viewBox": f"0 0 {_short(width)} {_short(height)}", "font-family": FONTS,
@@ -63,12 +73,25 @@ def _plain(element: ET.Element, prefix: str) -> None:
     for name, value in list(element.attrib.items()):
         if name == "id":
             element.set(name, f"{prefix}-{value}")
-        elif name == f"{{{XLINK}}}href":
+        elif name == f"{{{XLINK}}}href" and element.tag != f"{{{SVG}}}a":
             element.set(name, f"#{prefix}-{value.removeprefix('#')}")
         elif "url(#" in value:
             element.set(name, value.replace("url(#", f"url(#{prefix}-"))
         elif name in _ROUNDED and "scale" not in value:
             element.set(name, _NUMBER.sub(lambda m: _short(m.group()), " ".join(value.split())))
+
+
+def _lead(element: ET.Element, titles: Mapping[str, str]) -> None:
+    anchor = element.attrib[f"{{{XLINK}}}href"]
+    element.attrib.clear()  # of matplotlib's wish for a new window too
+    element.set("href", f"#{anchor}")
+    mark = element.find(f"{{{SVG}}}use")
+    title = ET.Element(f"{{{SVG}}}title")
+    title.text = titles[anchor]
+    element.insert(0, title)
+    if mark is not None:
+        place = {"cx": mark.get("x", "0"), "cy": mark.get("y", "0"), "r": REACH}
+        ET.SubElement(element, f"{{{SVG}}}circle", {**place, "fill": "none", "pointer-events": "all"})
 
 
 def _drop_unused_ids(root: ET.Element) -> None:
@@ -87,8 +110,8 @@ def _short(number: str | float) -> str:
 
 
 def inline(root: ET.Element, label: str) -> str:
-    """Writes a panel for use inside HTML, as an image with a text alternative."""
-    root.set("role", "img")
+    """Writes a panel for use inside HTML, with a text alternative: an image, or a group where it has links."""
+    root.set("role", "img" if root.find(f".//{{{SVG}}}a") is None else "group")
     root.set("aria-label", label)
     root.set("class", "panel")
     return _write(root)
@@ -118,7 +141,8 @@ def compose(legend: ET.Element | None, panels: Sequence[ET.Element], columns: in
     width, height = _short(across + 24), _short(top)
     page.attrib.update({"viewBox": f"-12 0 {width} {height}", "width": width, "height": height})
     ground.attrib.update({"x": "-12", "width": width, "height": height})
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + _write(page)
+    text = _write(page).replace('<a href="#', f'<a href="{PAGE}#')
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + text
 
 
 def _placed(panel: ET.Element, x: float, y: float) -> ET.Element:

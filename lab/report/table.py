@@ -40,10 +40,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first column of each row is its heading."""
+    """A table; the first column of each row is its heading. `anchors`: ids of the rows that figures lead to."""
 
     key: str
     title: str
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    anchors: tuple[str, ...] = ()

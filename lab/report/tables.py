@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from lab.report.anchors import mean_anchor, run_anchor
 from lab.report.compare import Comparison
 from lab.report.fronts import fronts, targets
 from lab.report.load import Records
@@ -77,7 +78,9 @@ def summary(records: Records) -> Table:
         "Means over seeds; after \u00b1 stands half of the 95 % t interval over seeds, which one seed does not have. "
         "Only runs that ended ok are in it."
     )
-    return _grouped("summary", "Summary", caption, runs, columns)
+    groups = runs.groupby(["data", "network", "series"], sort=False)
+    anchors = tuple(mean_anchor(str(data), str(network), str(series)) for (data, network, series), _ in groups)
+    return replace(_grouped("summary", "Summary", caption, runs, columns), anchors=anchors)
 
 
 def memory(records: Records) -> Table:
@@ -171,7 +174,8 @@ def every_run(records: Records) -> Table:
         Column("epochs", True), *(Column(METRICS[k].label, True, METRICS[k].symbol) for k in names), Column("reason"),
     )  # fmt: skip
     caption = "Each run leads to its folder; its record.json holds the config, environment and every number used here."
-    return Table("runs", "Every run", caption, columns[: len(rows[0])] if rows else columns, tuple(rows))
+    anchors = tuple(run_anchor(run_id) for run_id in runs["run_id"])
+    return Table("runs", "Every run", caption, columns[: len(rows[0])] if rows else columns, tuple(rows), anchors)
 
 
 def _grouped(key: str, title: str, caption: str, frame: pd.DataFrame, columns: list[tuple[Column, Build]]) -> Table:

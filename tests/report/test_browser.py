@@ -118,6 +118,54 @@ def test_every_link_leads_somewhere(page: Window, whole: Made) -> None:
     assert "record.json" in page.driver.page_source
 
 
+def test_a_point_leads_to_the_row_of_its_run(page: Window) -> None:
+    links = "return [...document.querySelectorAll(`#figure-${arguments[0]} svg a`)].map((a) => a.getAttribute('href'))"
+    rows = page.run("return [...document.querySelectorAll('#table-runs tbody tr')].map((row) => '#' + row.id)")
+    for figure, panels in (("pareto", 2), ("accuracy", 1)):
+        assert sorted(h for h in page.run(links, figure) if h.startswith("#run-")) == sorted(rows * panels), figure
+    choose(page, "trainer", "forward-forward")  # which hides the row that is asked for
+    point = page.driver.find_element("css selector", "#figure-pareto a[href$='ba-mlp-8x500-mnist-s1'] circle")
+    page.run("arguments[0].dispatchEvent(new MouseEvent('click', {bubbles: true}))", point)
+    row = page.driver.find_element("css selector", "tr:target")
+    assert row.get_attribute("id") == "run-ba-mlp-8x500-mnist-s1" and row.is_displayed()
+    assert page.run("return document.querySelectorAll('tbody tr[hidden]').length") == 0
+    page.run("document.querySelector('tr:target').scrollIntoView({behavior: 'instant'})")
+    head, target = page.run(
+        "return ['#table-runs thead', 'tr:target'].map((s) => document.querySelector(s).getBoundingClientRect())"
+    )
+    assert target["top"] >= head["bottom"] - 1, "the row is hidden by the heading"
+
+
+def test_points_can_be_reached_seen_and_heard_by_keyboard(page: Window) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    def press(*keys: str) -> int:
+        """Presses keys; returns which mark of the first panel has the focus, -1 for none of them."""
+        ActionChains(page.driver).send_keys(*keys).perform()
+        return page.run("return window.marks.indexOf(document.activeElement)")  # type: ignore[no-any-return]
+
+    count = page.run("""
+        window.panel = document.querySelector("#figure-pareto .panels svg");
+        window.marks = [...panel.querySelectorAll("a")];
+        marks[0].focus();
+        return marks.length;
+    """)
+    assert page.run("return marks.filter((a) => a.tabIndex === 0).length") == 1, "a panel is one stop"
+    assert page.run("return panel.getAttribute('role')") == "group", "links inside an image would not be heard"
+    assert press(Keys.ARROW_RIGHT) == 1
+    ring = page.run("return getComputedStyle(document.activeElement.querySelector('circle')).stroke")
+    assert ring == page.run("return getComputedStyle(document.body).color")
+    said = page.run("return document.activeElement.querySelector('title').textContent")
+    assert said.startswith("backprop, mlp 3x500 on MNIST, seed ")
+    assert press(Keys.ARROW_LEFT, Keys.ARROW_LEFT) == count - 1
+    wanted = page.run("return document.activeElement.getAttribute('href')")
+    assert press(Keys.TAB) == -1
+    page.run("marks.at(-1).focus()")
+    press(Keys.ENTER)
+    assert page.run("return location.hash") == wanted
+
+
 @pytest.mark.parametrize("width", [360, 768, 1280])
 def test_nothing_is_wider_than_the_screen(page: Window, width: int) -> None:
     page.emulate(width, 800)

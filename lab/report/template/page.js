@@ -57,3 +57,29 @@ if (bar.children.length) {
   bar.append(said);
   bar.hidden = false;
 }
+
+// The marks of a panel are one stop of the Tab key; arrow keys go from mark to mark.
+for (const panel of document.querySelectorAll("svg.panel")) {
+  const marks = [...panel.querySelectorAll("a")];
+  const stop = (mark) => marks.forEach((other) => other.setAttribute("tabindex", other === mark ? "0" : "-1"));
+  stop(marks[0]);
+  marks.forEach((mark, place) => mark.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const next = marks[(place + step + marks.length) % marks.length];
+    stop(next);
+    next.focus();
+  }));
+}
+
+// A link to a row that the choosers hide shows all rows again.
+const arrive = () => {
+  const row = document.getElementById(location.hash.slice(1));
+  if (!row?.hidden) return;
+  for (const select of bar.querySelectorAll("select")) select.value = "";
+  chosen.clear();
+  choose();
+  row.scrollIntoView();
+};
+addEventListener("hashchange", arrive);
