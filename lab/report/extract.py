@@ -28,15 +28,15 @@ COLUMNS = {
              "one_by_one", "load", *ENVIRONMENT, *(k for k, m in METRICS.items() if m.path), "train_flops",
              "target_flops", "target_joules"],
     "epochs": [*KEYS, "epoch", "step", "train_loss", "learning_rate", "valid_accuracy", "valid_error", "valid_loss",
-               "valid_rmse",               "epoch_seconds", "samples_per_second", "elapsed"],
+               "valid_rmse", "epoch_seconds", "samples_per_second", "elapsed", "flops", "joules"],
     "blocks": [*KEYS, "split", "position", "block", "block_accuracy"],
     "diagnostics": [*KEYS, "epoch", "position", "block", "figure", "value"],
     "quality": [*KEYS, "measure", "of", "figure", "value"],
     "memory": [*KEYS, "part", "bytes"],
     "seconds": [*KEYS, "part", "seconds"],
 }  # fmt: skip
-NUMERIC = {*METRICS, "n_epochs", "epoch", "step", "train_loss", "learning_rate", "epoch_seconds", "elapsed", "position",
-           "value", "bytes", "seconds", "load"}  # fmt: skip
+NUMERIC = {*METRICS, "n_epochs", "epoch", "step", "train_loss", "learning_rate", "epoch_seconds", "elapsed", "flops",
+           "joules", "position", "value", "bytes", "seconds", "load"}  # fmt: skip
 
 
 def run_row(name: str, folder: Path, record: dict[str, Any], notes: list[tuple[str, str]]) -> dict[str, Any]:
@@ -143,14 +143,21 @@ def _admitted(value: object, key: str, run: str, notes: list[tuple[str, str]]) -
 
 
 def epoch_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """The columns of `epochs` that one record gives."""
+    """The columns of `epochs` that one record gives.
+
+    A resumed run has no times, since its parts may not be comparable; energy is shared out by the seconds of training.
+    """
+    resumed = walk(record, "measured", "resumed") is True
+    whole = _true(walk(record, "measured", "seconds", "train"), "train_seconds")
+    watts = _true(walk(record, "measured", "energy_joules"), "energy_joules") / (whole or math.nan)
+    per_step = _true(walk(record, "cost", "flops_per_step"), "flops_per_step")
     times = {number(e.get("epoch")): e for e in items(walk(record, "measured", "epochs"))}
     rows, elapsed = [], 0.0
     for entry in items(record.get("history")):
         epoch, timed = number(entry.get("epoch")), times.get(number(entry.get("epoch")))
         if not 0 <= epoch < LAST_EPOCH:
             continue
-        seconds = _true(walk(timed, "train_seconds"), "train_seconds")
+        seconds = math.nan if resumed else _true(walk(timed, "train_seconds"), "train_seconds")
         elapsed += seconds  # one epoch without its time makes every later sum unknown, not smaller
         accuracy, error = (_true(walk(entry, "valid", k), f"valid_{k}") for k in ("accuracy", "error"))
         error = 1 - accuracy if math.isnan(error) else error
@@ -160,6 +167,7 @@ def epoch_rows(record: dict[str, Any]) -> list[dict[str, Any]]:
             "valid_loss": _true(walk(entry, "valid", "loss"), "valid_loss"),
             "valid_rmse": _true(walk(entry, "valid", "rmse"), "valid_rmse"), "epoch_seconds": seconds,
             "samples_per_second": _true(walk(timed, "samples_per_second"), "samples_per_second"), "elapsed": elapsed,
+            "flops": number(entry.get("step")) * per_step, "joules": watts * elapsed,
         })  # fmt: skip
     return rows
 

@@ -11,14 +11,15 @@ from lab.report import figures_of_rows as rows
 from lab.report.figure import Figure, Look
 from lab.report.figures_of_costs import pareto
 from lab.report.figures_of_diagnostics import diagnostics
+from lab.report.figures_of_effort import effort
 from lab.report.load import Records
 from lab.report.metrics import DIAGNOSTICS
 from lab.report.style import styled
 
-KEYS = ("accuracy", "throughput", "memory", "time", "curves_epochs", "curves_seconds", "blocks")
+KEYS = ("accuracy", "throughput", "memory", "time", "curves_epochs", "curves_seconds", "curves_flops", "blocks")
 UNCLAIMED = "By its protocol this comparison claims no times."
-# Not missed where nothing was diagnosed, and nothing can be weighed.
-OPTIONAL = ("pareto", *(f"diagnose_{name}" for name in DIAGNOSTICS))
+# Not missed where nothing can be weighed, no energy was measured, nothing was tried or diagnosed.
+OPTIONAL = ("pareto", "curves_joules", "budget", "sizes", *(f"diagnose_{name}" for name in DIAGNOSTICS))
 
 
 def make_figures(records: Records, doubt: str = "") -> list[Figure]:
@@ -38,8 +39,11 @@ def make_figures(records: Records, doubt: str = "") -> list[Figure]:
             *([rows.throughput(look)] if timed else []),
             rows.memory(look),
             *([rows.time(look)] if timed else []),
-            lines.curves(look, "epoch"),
-            *([lines.curves(look, "elapsed")] if timed else []),
+            lines.curves(look),
+            *([lines.curves(look, lines.SECONDS)] if timed else []),
+            lines.curves(look, lines.OPERATIONS),
+            *([joules] if not (joules := lines.curves(look, lines.ENERGY)).missing else []),
+            *effort(look),
             lines.blocks(look),
             *diagnostics(look),
         ]

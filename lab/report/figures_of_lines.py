@@ -1,17 +1,18 @@
-"""The figures made of lines: learning curves against epochs and seconds, and the accuracy of each block."""
+"""The figures made of lines: learning curves against epochs and what they took, and the accuracy of each block."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from lab.report.figure import Figure, Look, band, not_drawn, spoken
-from lab.report.lines_panel import LOG_FROM, lines_panel
+from lab.report.lines_panel import lines_panel
 from lab.report.metrics import METRICS
 from lab.report.numbers import fixed, significant
+from lab.report.scales import LOG_FROM, fitted
 from lab.report.text import listed
 
 if TYPE_CHECKING:
@@ -20,12 +21,32 @@ if TYPE_CHECKING:
 MOST_NAMES = 12
 
 
-def curves(look: Look, x: str) -> Figure:
-    """Validation error (RMSE for numbers) against epochs (x="epoch"), or against seconds of training (x="elapsed")."""
-    key, what = ("curves_epochs", "epochs") if x == "epoch" else ("curves_seconds", "seconds of training")
+@dataclass(frozen=True)
+class Course:
+    """What a learning curve is drawn against: a column of `epochs` (stored numbers times `scale`), and its words."""
+
+    key: str
+    column: str
+    words: str
+    label: str
+    scale: float = 1.0
+    timed: bool = False
+
+
+EPOCHS = Course("curves_epochs", "epoch", "epochs", "epochs")
+SECONDS = Course(
+    "curves_seconds", "elapsed", "seconds of training", "seconds of training (evaluation not counted)", timed=True
+)
+OPERATIONS = Course("curves_flops", "flops", "operations", "operations of matrix products, Tflop", 1e-12)
+ENERGY = Course("curves_joules", "joules", "energy", "energy of training, J", timed=True)
+
+
+def curves(look: Look, course: Course = EPOCHS) -> Figure:
+    """Validation error (RMSE for numbers) after every epoch, against what the epochs took."""
     frame = look.counted(look.records.epochs).copy()
-    group = ["data", "network", "series", "epoch"]
-    if x == "elapsed":  # seeds reach an epoch at different seconds: it is drawn at the mean of them
+    group, x = ["data", "network", "series", "epoch"], course.column
+    frame[x] = frame[x] * course.scale
+    if course is not EPOCHS:  # seeds reach an epoch at different costs: it is drawn at the mean of them
         frame[x] = frame.groupby(group)[x].transform("mean")
     panels, lacking, names, drawn = [], [], set(), []
     for i, (data, network) in enumerate(look.settings):
@@ -43,28 +64,31 @@ def curves(look: Look, x: str) -> Figure:
         ends = here[here["epoch"] == here.groupby("series")["epoch"].transform("max")]
         last = {str(s): significant(float(v.mean())) for s, v in ends.groupby("series", sort=False)["shown"]}
         panels.append(lines_panel(
-            f"{key}-{i}", f"{network} on {data}", f"{metric.heading}{' (log scale)' if log else ''}", here, look.styles,
-            f"{network} on {data}, {metric.heading} after the last epoch: {spoken(last)}.", x=x, y="shown",
-            label="epochs" if x == "epoch" else "seconds of training (evaluation not counted)", log=log, bars=False,
-            band=band, limits=line_limits(groups, log),
+            f"{course.key}-{i}", f"{network} on {data}", f"{metric.heading}{' (log scale)' if log else ''}", here,
+            look.styles, f"{network} on {data}, {metric.heading} after the last epoch: {spoken(last)}.", x=x, y="shown",
+            label=course.label, log=log, bars=False, band=band, limits=line_limits(groups, log),
         ))  # fmt: skip
         names.add(metric.label)
         drawn.append(here)
-    title = f"V{(listed(sorted(names)) or 'validation error')[1:]} against {what}"
+    title = f"V{(listed(sorted(names)) or 'validation error')[1:]} against {course.words}"
     if not panels:
-        results = "validation results" if x == "epoch" else "validation results with the seconds of each epoch"
-        return Figure(key, title, "", missing=f"No run recorded {results}, so this curve cannot be drawn.")
+        results = "validation results" + ("" if course is EPOCHS else f" with the {course.words} of each epoch")
+        return Figure(course.key, title, "", missing=f"No run recorded {results}, so this curve cannot be drawn.")
     shown = pd.concat(drawn)
     caption = f"After every epoch {look.mean}. "
-    if x == "elapsed":
-        caption = "The same curves over time: an epoch stands at the mean of the seconds its seeds needed to reach it. "
+    if course is OPERATIONS:
+        caption = "The same curves over work done, which no machine changes. "
+    elif course is not EPOCHS:
+        caption = (
+            f"The same curves over {course.words}: an epoch stands at the mean of what its seeds took to reach it. "
+        )
     caption += "Bands are 95 % t intervals over seeds. " if look.spread else ""
     seeds = shown.groupby(group)["run_id"].nunique().groupby(["data", "network", "series"])
     if (seeds.max() != seeds.min()).any():
         caption += "Where some seeds ended earlier, a line goes on with the others. "
     caption += "The validation rows are never trained on."
-    legend = look.legend(key, set(shown["series"]))
-    return Figure(key, title, caption, tuple(panels), legend, notes=not_drawn(lacking))
+    notes = (*((look.doubt,) if course.timed and look.doubt else ()), *not_drawn(lacking))
+    return Figure(course.key, title, caption, tuple(panels), look.legend(course.key, set(shown["series"])), notes=notes)
 
 
 def blocks(look: Look) -> Figure:
@@ -103,13 +127,5 @@ def blocks(look: Look) -> Figure:
 
 def line_limits(groups: SeriesGroupBy[Any, Any], log: bool) -> tuple[float, float]:
     """A range that the mean lines fill, with room for their bands as far as those do not dwarf them."""
-    means = groups.mean()
-    ends = np.array([band(values) for _, values in groups]).ravel()
-    ends = ends[np.isfinite(ends) & ((ends > 0) | (not log))]
-    forth, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
-    low, high = float(forth(means.min())), float(forth(means.max()))
-    spread = (high - low) or (0.3 if log else abs(high) * 0.1 or 1.0)
-    inside = forth(ends)
-    low, high = max(min([low, *inside]), low - spread / 2), min(max([high, *inside]), high + spread / 2)
-    low, high = float(back(low - 0.06 * spread)), float(back(high + 0.06 * spread))
-    return (low if log or means.min() < 0 else max(0.0, low)), high
+    ends = [float(end) for _, values in groups for end in band(values)]
+    return fitted([float(v) for v in groups.mean()], ends, log)

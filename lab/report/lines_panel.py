@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 AXIS, HEIGHT, LEFT, RIGHT = 38.0, 180.0, 38.0, 14.0
-LOG_FROM = 4.0  # largest value over smallest from which a log scale is drawn
 _STEPS: tuple[Sequence[float], ...] = (
     (1,),
     (1, 3),

@@ -8,7 +8,8 @@ runs      run_id, folder, status, reason, trainer, series, network, data (names 
           repeat steps by itself), load (the machine's load average), `extract.ENVIRONMENT`, and every metric of
           `metrics.METRICS` that has a path into the record
 epochs    run keys; epoch, step, train_loss, learning_rate, valid_accuracy, valid_error, valid_loss, valid_rmse,
-          epoch_seconds, samples_per_second, elapsed (training seconds up to the epoch's end, evaluation not included)
+          epoch_seconds, samples_per_second, and up to the epoch's end: elapsed (seconds of training, evaluation not
+          included), flops (operations of matrix products) and joules
 blocks    run keys; split (test | valid), position (from 1), block, block_accuracy
 quality   run keys; measure, of, figure, value: see `extract.quality_rows`
 diagnostics  run keys; epoch, position (from 1), block, figure (of `metrics.DIAGNOSTICS`), value
@@ -131,7 +132,7 @@ def load_records(
 def _untime(frames: dict[str, Any]) -> None:
     """Take out all times: by its protocol a comparison claims none, and what is not claimed is not shown."""
     frames["runs"][list(SPEEDS)] = math.nan
-    frames["epochs"][["epoch_seconds", "samples_per_second", "elapsed"]] = math.nan
+    frames["epochs"][["epoch_seconds", "samples_per_second", "elapsed", "joules"]] = math.nan
     frames["seconds"] = frames["seconds"].head(0)
 
 

@@ -6,7 +6,7 @@ The front is the line below and to the left of which nothing lies; means on it a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from lab.report.anchors import Link
-from lab.report.lines_panel import AXIS, HEIGHT, LEFT, LOG_FROM, RIGHT, log_ticks
+from lab.report.lines_panel import AXIS, HEIGHT, LEFT, RIGHT, log_ticks
 from lab.report.numbers import plain
 from lab.report.panel import SUBTITLE, TITLE, Panel, axes_in, finish, put_titles, text_width
+from lab.report.scales import LOG_FROM, padded, place_on, spaced
 from lab.report.statistics import Interval
 from lab.report.style import INK, MUTED, SMALL, WIDTH
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 MARK, RUN = 8.0, 3.2
 NEAR = 40.0  # units within which one name speaks for two marks
-LEAST = math.log(1.6)  # the shortest log axis: on a shorter one nothing would look like much
 Box = tuple[float, float, float, float]
 Line = tuple[tuple[float, float], tuple[float, float]]
 
@@ -53,8 +53,8 @@ def points_panel(
     """
     low, high = _span([p.y for p in beside], [run[1] for p in beside for run in p.runs])
     log = low > 0 and high > LOG_FROM * low
-    x_range = _padded(*_span([p.x for p in points], [run[0] for p in points for run in p.runs]), True)
-    y_range = _padded(low, high, log)
+    x_range = padded(*_span([p.x for p in points], [run[0] for p in points for run in p.runs]), True)
+    y_range = padded(low, high, log)
     round_values = log_ticks(*y_range) if log else MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(*y_range)
     marks = [float(m) for m in round_values if y_range[0] <= m <= y_range[1]]
     left = max([LEFT, *(text_width(plain(m), SMALL) + 10 for m in marks)])
@@ -67,8 +67,8 @@ def points_panel(
     axes.set_xlabel(label)
     axes.grid(axis="y")
     width = WIDTH - left - RIGHT
-    across, up = _scale(x_range, width, True), _scale(y_range, HEIGHT, log)
-    for axis, ticks in ((axes.xaxis, _spaced(log_ticks(*x_range), across, width)), (axes.yaxis, marks)):
+    across, up = place_on(x_range, width, True), place_on(y_range, HEIGHT, log)
+    for axis, ticks in ((axes.xaxis, spaced(log_ticks(*x_range), across, width, RIGHT)), (axes.yaxis, marks)):
         axis.set_major_locator(FixedLocator(ticks))
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(FuncFormatter(lambda v, _: plain(v)))
@@ -152,31 +152,3 @@ def _span(intervals: Sequence[Interval], singles: Sequence[float]) -> tuple[floa
     spread = (high - low) or abs(high) * 0.1 or 1.0
     ends = [v for i in intervals for v in (i.low, i.high) if v is not None and (v > 0 or low <= 0)]
     return max(min([low, *ends]), low - spread / 2, low / 2), min(max([high, *ends]), high + spread / 2)
-
-
-def _padded(low: float, high: float, log: bool) -> tuple[float, float]:
-    forth, back = (math.log, math.exp) if log else (float, float)
-    start, end = forth(low), forth(high)
-    room = 0.08 * (end - start) or abs(high) * 0.1 or 1.0
-    if log:
-        room = max(0.08 * (end - start), (LEAST - (end - start)) / 2)
-    first, last = back(start - room), back(end + room)
-    return (first if log or low < 0 else max(0.0, first)), last
-
-
-def _scale(limits: tuple[float, float], length: float, log: bool) -> Callable[[float], float]:
-    """Where a value lies on an axis so many units long."""
-    forth = math.log if log else float
-    start, end = forth(limits[0]), forth(limits[1])
-    return lambda value: (forth(value) - start) / (end - start) * length
-
-
-def _spaced(ticks: Sequence[float], across: Callable[[float], float], width: float) -> list[float]:
-    """The ticks whose labels neither touch the one before nor leave the panel."""
-    kept, end = list[float](), -12.0  # a label further left would touch those of the other axis
-    for tick in ticks:
-        half = text_width(plain(tick), SMALL) / 2
-        if across(tick) - half >= end + 8 and across(tick) + half <= width + RIGHT:
-            kept.append(tick)
-            end = across(tick) + half
-    return kept

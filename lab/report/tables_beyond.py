@@ -79,25 +79,28 @@ def outliers(frame: pd.DataFrame) -> Table:
     return Table("outliers", "Images of another kind", caption, columns, tuple(rows))
 
 
-def sizes(ledger: Ledger, records: Records) -> Table:
-    """One row for each side and data set: test error by the number of training rows, the whole training part last."""
-    fewer = sorted({entry.rows for entry in ledger.entries if entry.rows is not None})
-    errors: dict[tuple[str, str], dict[int, list[float]]] = {}
+def errors_by_rows(ledger: Ledger, records: Records) -> dict[tuple[str, str], dict[int, list[float]]]:
+    """Test errors of each data set and side by the number of training rows, those of all rows among them."""
+    found: dict[tuple[str, str], dict[int, list[float]]] = {}
     for entry in ledger.entries:
         if entry.rows is not None and not math.isnan(entry.accuracy):
-            errors.setdefault((entry.data, entry.side), {}).setdefault(entry.rows, []).append(1 - entry.accuracy)
-    whole: dict[tuple[str, str], list[float]] = {}
+            found.setdefault((entry.data, entry.side), {}).setdefault(entry.rows, []).append(1 - entry.accuracy)
     for run in records.counted.to_dict("records"):
-        if (who := ledger.runs.get(run["run_id"])) is not None:
-            whole.setdefault((who.data, who.side), []).append(run["test_error"])
+        who = ledger.runs.get(run["run_id"])
+        if who is not None and run["n_train"] > 0 and (who.data, who.side) in found:
+            found[who.data, who.side].setdefault(int(run["n_train"]), []).append(run["test_error"])
+    return found
+
+
+def sizes(ledger: Ledger, records: Records) -> Table:
+    """One row for each side and data set: test error by the number of training rows."""
+    errors = errors_by_rows(ledger, records)
+    known = sorted({n for by in errors.values() for n in by})
     rows = [
-        (Cell(side), Cell(ledger.shown(data)),
-         *(_cell(mean_interval(by.get(n, [])).mean, _percent) for n in fewer),
-         _cell(mean_interval(whole.get((data, side), [])).mean, _percent))
+        (Cell(side), Cell(ledger.shown(data)), *(_cell(mean_interval(by.get(n, [])).mean, _percent) for n in known))
         for (data, side), by in errors.items()
-    ]  # fmt: skip
-    columns = (Column("trainer"), Column("data"), *(Column(f"{plain(n)} rows", True, "%") for n in fewer),
-               Column("all rows", True, "%"))  # fmt: skip
+    ]
+    columns = (Column("trainer"), Column("data"), *(Column(f"{plain(n)} rows", True, "%") for n in known))
     caption = (
         "Test error by the number of training rows, means over seeds, with the setting that was chosen; as many "
         "epochs, so as many fewer updates."

@@ -25,7 +25,7 @@ def budget(ledger: Ledger) -> Table:
     if ledger.protocol.tuning.sampler != "random":
         return Table("budget", "Best of n trials", "", (), ())
     most = max((len(study.trials) for study in ledger.studies), default=0)
-    shown = [n for n in SHOWN if n < most] + [most]
+    shown = shown_trials(most)
     rows = [
         (Cell(study.side), Cell(ledger.shown(study.data)), *(_best(study, n) for n in shown),
          Cell(str(sum(t.status != "ok" for t in study.trials)), sum(t.status != "ok" for t in study.trials)))
@@ -40,6 +40,11 @@ def budget(ledger: Ledger) -> Table:
     )
     caption = " ".join([caption, *budget_sentences(ledger)])
     return Table("budget", "Best of n trials", caption, columns, tuple(rows))
+
+
+def shown_trials(most: int) -> list[int]:
+    """The numbers of trials that are shown, up to the most that were made."""
+    return [*(n for n in SHOWN if n < most), most]
 
 
 def _best(study: Study, n: int) -> Cell:
