@@ -93,6 +93,10 @@ class LocalObjective(ABC):
         """The objective's state for such a block: what it remembers between steps beside its parameters."""
         return {}
 
+    def flops(self, shape: Shape, own: dict[str, Array]) -> int:
+        """Floating-point operations of one row forward through its own parameters."""
+        return 2 * sum(int(p.size) for p in own.values() if p.ndim > 1)
+
     @abstractmethod
     def __call__(self, h: Array, rows: Rows, state: dict[str, Array], ctx: Ctx) -> Signal:
         """Loss and gradients for activities h (rows, *shape); `state` holds the parameters too, and may be updated."""

@@ -62,3 +62,22 @@ def matching(z: Array, target: Array, n_classes: int, ops: Backend) -> tuple[Arr
     loss = ops.row_squares(flat)[0] / (n * n)
     d *= 2 / (n * n)
     return loss, found.backward(d, ops)
+
+
+def deviation(z: Array, ops: Backend) -> Array:
+    """f (N, C): the standard deviation of each channel of z (N, C, H, W) over its m positions, of their m - 1."""
+    x = z.reshape(*z.shape[:2], -1)
+    centred = ops.empty(x.shape, kind="workspace")
+    ops.xp.subtract(x, x.mean(axis=2, keepdims=True), out=centred)
+    f: Array = ops.xp.sqrt(ops.xp.einsum("ncp,ncp->nc", centred, centred) / (x.shape[2] - 1))
+    return f
+
+
+def deviation_backward(z: Array, f: Array, df: Array, ops: Backend) -> Array:
+    """dz = df (z - mean(z)) / ((m - 1) f), and 0 for a channel whose positions are all equal."""
+    x = z.reshape(*z.shape[:2], -1)
+    slope = ops.xp.where(f > 0, df / ops.xp.where(f > 0, f, 1), 0) / (x.shape[2] - 1)
+    dz = ops.empty(x.shape)
+    ops.xp.subtract(x, x.mean(axis=2, keepdims=True), out=dz)
+    dz *= slope[:, :, None]
+    return dz.reshape(z.shape)

@@ -115,7 +115,7 @@ class LocalSupervisedTrainer(LocalTrainer):
         """
         self._check_built()
         forward = sum(block.flops() for block in self.network.blocks)
-        own = 2 * sum(p.size for params in self._own.values() for p in params.values() if p.ndim > 1)
+        own = sum(self.objective.flops(block.shape, self._own[block.name]) for block in self.network.blocks)
         return {
             "rows_per_sample": 1,
             "passes_per_step": 1,

@@ -25,6 +25,7 @@ from lab.objectives import (
     SelfContrast,
     SymBa,
 )
+from lab.objectives.pieces import Pieces
 from lab.objectives.similarity import matching
 from tests.layers.gradcheck import assert_close, numeric_gradient
 
@@ -73,7 +74,7 @@ def check_objective(objective: LocalObjective, shape: Any, n: int = 4, seed: int
 
 OBJECTIVES = [
     SymBa(), SymBa(alpha=0.5), CwComp(), CwComp(scale=5.0), DeeperForward(), DeeperForward(scale=3.0), MonoForward(),
-    PredSim(), PredSim(beta=0.3), SelfContrast(), SelfContrast(penalty=0.2, where="row"),
+    PredSim(), PredSim(beta=0.3), PredSim(decoder=6), SelfContrast(), SelfContrast(penalty=0.2, where="row"),
 ]  # fmt: skip
 
 
@@ -182,8 +183,42 @@ def test_predsim_of_dead_channels_stays_finite(ops: Backend) -> None:
 
 
 @pytest.mark.parametrize(
+    ("shape", "decoder"), [((4, 5, 3), 24), ((4, 5, 3), 4), ((3, 7, 1), 9), ((3, 4, 4), 48)], ids=str
+)
+def test_predsim_of_images_that_pieces_do_not_divide(shape: Any, decoder: int) -> None:
+    check_objective(PredSim(beta=0.6, decoder=decoder), shape)
+
+
+def test_pieces_are_the_means_of_windows(ops: Backend) -> None:
+    pieces = Pieces.within((2, 5, 4), 12)
+    assert (pieces.high, pieces.wide, pieces.count) == (2, 2, (2, 3, 2))
+    h = np.arange(40.0).reshape(1, 2, 5, 4)
+    found = ops.to_host(pieces.pool(ops.asarray(h), ops)).reshape(2, 3, 2)
+    want = [[[h[0, c, i : i + 2, j : j + 2].mean() for j in (0, 2)] for i in (0, 2, 4)] for c in range(2)]
+    np.testing.assert_allclose(found, want, rtol=1e-6)
+    assert Pieces.within((2, 5, 4), 40).count == (2, 5, 4)
+    assert Pieces.within((256, 16, 16), 4096).count == (256, 4, 4)
+
+
+def test_predsim_compares_deviations_of_a_convolution() -> None:
+    """The similarity loss is that of hand-written steps: pad, 3x3 windows, deviation of each channel, cosines."""
+    ops, rng = NumpyBackend("float64"), np.random.default_rng(0)
+    objective, h, target = PredSim(), rng.standard_normal((4, 2, 3, 3)), np.array([0, 1, 2, 0])
+    own = objective.parameters((2, 3, 3), K, ops, rng)
+    padded = np.pad(h, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    z = np.zeros((4, 2, 3, 3))
+    for i, j in product(range(3), range(3)):
+        z[:, :, i, j] = np.einsum("ncij,ocij->no", padded[:, :, i : i + 3, j : j + 3], own["P"])
+    want = float(matching(z.reshape(4, 2, 9).std(axis=2, ddof=1), target, K, ops)[0])
+    seen = objective(h, Rows(4, slice(0, 4), target=target, n_classes=K), own, Ctx(ops)).seen
+    assert float(seen["similarity"]) == pytest.approx(want, rel=1e-12)
+    assert float(seen["prediction"]) == pytest.approx(np.log(K))  # D starts at 0
+
+
+@pytest.mark.parametrize(
     ("make", "words"),
     [
+        (lambda: PredSim(decoder=0), "decoder=0"),
         (lambda: Goodness(where="position").check((5,), K), "where=position is asked of images"),
         (lambda: Goodness(where="step").check((4, 3, 3), K), "where=step is asked of steps"),
         (lambda: Goodness(groups=4).check((6,), K), "groups=4 does not divide 6; use 4 or 8"),
