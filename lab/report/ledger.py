@@ -1,7 +1,7 @@
 """What a comparison by `lab compare` left beside its runs: the protocol, every trial, and runs on fewer rows.
 
-Read from comparison.json in the folder above `runs`, trusting nothing in it: a file that is no ledger is none, and a
-trial whose record cannot be read is one that is missing.
+Read from comparison.json and remarks.txt in the folder above `runs`, trusting nothing in them: a file that is no ledger
+is none, and a trial whose record cannot be read is one that is missing.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from lab.errors import UsageError
 from lab.protocol import Protocol, parse_protocol
 from lab.report import variants
 from lab.report.read import LARGEST, Unreadable, deeper, items, number, read_record, walk, words
+from lab.report.text import visible
 
-NAME, RUNS = "comparison.json", "runs"
+NAME, RUNS, REMARKS = "comparison.json", "runs", "remarks.txt"
+LONGEST = 20_000  # bytes of remarks
 SCHEMA = 1
 _ID = re.compile(r"[0-9a-f]{16}")
 
@@ -63,11 +65,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The comparison as it was made."""
+    """The comparison as it was made; `remarks` are what its author says of it, a paragraph each."""
 
     protocol: Protocol
     studies: tuple[Study, ...] = ()
     entries: tuple[Entry, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def shown(self, data: str) -> str:
         """A task of the protocol as a report calls it: its data set, and its model where the data set has several."""
@@ -103,7 +106,19 @@ def read_ledger(root: Path) -> Ledger | None:
     home = path.parent
     studies = tuple(_study(home / "trials", study) for study in items(found.get("studies")))
     entries = tuple(_entry(home / "sizes", entry) for entry in items(found.get("runs")))
-    return Ledger(protocol, studies, entries)
+    return Ledger(protocol, studies, entries, _remarks(home / REMARKS))
+
+
+def _remarks(path: Path) -> tuple[str, ...]:
+    """The paragraphs of a text, which blank lines divide; none where there is no text, or too much of it."""
+    try:
+        if not path.is_file() or path.stat().st_size > LONGEST:
+            return ()
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ()
+    paragraphs = (" ".join(part.split()) for part in re.split(r"\n\s*\n", text))
+    return tuple(visible(part, LONGEST) for part in paragraphs if part)
 
 
 def _study(folder: Path, study: dict[str, Any]) -> Study:

@@ -16,6 +16,7 @@ from lab.audit import Evidence, audit, judged
 from lab.audit.section import Banner, audit_table, banner, doubt_of_times
 from lab.errors import StorageError, UsageError
 from lab.report import html, svg, text, write
+from lab.report.advice import advice
 from lab.report.compare import Comparison, compare
 from lab.report.figure import Figure
 from lab.report.figures import KEYS, OPTIONAL, make_figures
@@ -154,6 +155,7 @@ def content(
         "title": text.visible(title or asked or question),
         "subtitle": question if title or asked else "",
         "answers": _answers(records, comparisons),
+        "advice": [*advice(records, comparisons), *(() if records.ledger is None else records.ledger.remarks)],
         "audit": top,
         "status": status_text(records),
         "warn": any(counts.get(s) for s in counts if s != "ok"),

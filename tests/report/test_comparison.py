@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from lab.report import load_records, make_report
+from lab.report.advice import advice
 from lab.report.budget import best_of, trials_to_match
 from lab.report.compare import compare
 from lab.report.fronts import on_front, profile
@@ -125,3 +126,28 @@ def test_tasks_on_one_data_set_are_told_apart_by_their_models(tmp_path: Path) ->
     assert [records.ledger.shown(name) for name in ("mnist", "mnist_cnn")] == ["MNIST with mlp", "MNIST with cnn"]
     tables = {table.key: table for table in make_tables(records, compare(records))}
     assert "Of the body: MNIST with cnn: model=cnn" in tables["protocol"].caption
+
+
+def test_what_a_newcomer_is_told_follows_from_the_records(tmp_path: Path) -> None:
+    found = make_comparison(tmp_path)
+    (tmp_path / "remarks.txt").write_text("Said by\nits author.\n\n<b>Twice</b>\n")
+    told = advice(load_records(found), compare(load_records(found)))
+    assert told == [
+        "With mlp 3x500, on 1 data set, forward-forward beside backprop has 0.5 points more test error, holds 0.67 "
+        "times the activations, trains with 1.0 times the operations and needs 10 passes for an answer instead of 1. "
+        "So it is for where activations do not fit, or where no gradient can be sent back through the whole network, "
+        "and not for accuracy."
+    ]
+    for seed in SEEDS:  # as lean, and better by far
+        change(found / run_id("run", "forward", seed) / "record.json", "final.test.error", 0.001)
+        change(found / run_id("run", "forward", seed) / "record.json", "final.test.accuracy", 0.999)
+    records = load_records(found)
+    assert "points less test error" in (told := advice(records, compare(records)))[0]
+    assert told[0].endswith("So it costs no accuracy that this comparison could see, and spares memory.")
+    page = make_report(found, tmp_path / "out").read_text()
+    assert "Said by its author.</p>" in page and "&lt;b&gt;Twice" in page and "<b>Twice" not in page
+    (tmp_path / "remarks.txt").write_bytes(b"\xff\xfe")
+    assert load_records(found).ledger is not None and not load_records(found).ledger.remarks  # type: ignore[union-attr]
+    (tmp_path / "comparison.json").unlink()
+    records = load_records(found)
+    assert advice(records, compare(records)) == []

@@ -1,0 +1,112 @@
+"""When to use a rule, and what it costs: sentences for a newcomer, drawn from the paired comparisons of a protocol."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from lab.report.compare import ALIKE, Comparison
+from lab.report.load import Records
+from lab.report.metrics import FRACTION
+from lab.report.numbers import fixed, plain, significant
+from lab.report.text import counted, listed
+
+
+@dataclass(frozen=True)
+class _Place:
+    """The other side against the first on one data set and network: error in points, ratios of what they cost."""
+
+    more_error: float
+    clear: bool
+    memory: float
+    operations: float
+    passes: tuple[float, float]
+
+
+def advice(records: Records, comparisons: Sequence[Comparison]) -> list[str]:
+    """A sentence or two for each side but the first and each network; none where the records have no protocol."""
+    if records.ledger is None:
+        return []
+    means = records.counted.groupby(["data", "network", "series"], sort=False)
+    found: dict[tuple[str, str, str], list[_Place]] = {}
+    for c in comparisons:
+        if c.metric.unit is not FRACTION or c.difference.interval.n == 0:
+            continue
+        group = {s: means.get_group((c.data, c.network, s)) for s in (c.first, c.second)}
+        trainers = {s: str(runs["trainer"].iloc[0]) for s, runs in group.items()}
+        base = next((s for s in group if trainers[s] == _base(records)), None)
+        if base is None:
+            continue
+        other = c.second if base == c.first else c.first
+        place = _place(c, group[other], group[base], sign=1 if base == c.first else -1)
+        found.setdefault((other, base, c.network), []).append(place)
+    return [_said(*who, places) for who, places in found.items()]
+
+
+def _base(records: Records) -> str:
+    """The trainer that others are held against, as `lab.report.compare.compare` chooses it."""
+    return str(records.counted["trainer"].iloc[0])
+
+
+def _place(c: Comparison, other: pd.DataFrame, base: pd.DataFrame, sign: int) -> _Place:
+    def ratio(key: str) -> float:
+        return float(other[key].mean() / base[key].mean())
+
+    return _Place(
+        100 * sign * c.difference.interval.mean,
+        c.difference.interval.excludes_zero,
+        ratio("memory_activations"),
+        ratio("train_flops"),
+        (float(other["passes_per_prediction"].mean()), float(base["passes_per_prediction"].mean())),
+    )
+
+
+def _said(other: str, base: str, network: str, places: Sequence[_Place]) -> str:
+    words = [
+        _errors([p.more_error for p in places]),
+        f"holds {_times([p.memory for p in places])} the activations",
+        f"trains with {_times([p.operations for p in places])} the operations",
+    ]
+    asked, needed = places[0].passes
+    if asked != needed and math.isfinite(asked) and math.isfinite(needed):
+        words.append(f"needs {counted(round(asked), 'pass', 'passes')} for an answer instead of {plain(needed)}")
+    where = counted(len(places), "data set")
+    return f"With {network}, on {where}, {other} beside {base} {listed(words)}. {_verdict(places)}"
+
+
+def _errors(points: Sequence[float]) -> str:
+    low, high = min(points), max(points)
+    if low >= 0:
+        return f"has {_span(low, high)} points more test error"
+    if high <= 0:
+        return f"has {_span(-high, -low)} points less test error"
+    return f"has from {fixed(-low, 1)} points less to {fixed(high, 1)} points more test error"
+
+
+def _span(low: float, high: float) -> str:
+    ends = [fixed(value, 1) for value in (low, high)]
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
+
+
+def _times(ratios: Sequence[float]) -> str:
+    ends = [significant(value, 2) for value in (min(ratios), max(ratios))]
+    return f"{ends[0] if ends[0] == ends[1] else ' to '.join(ends)} times"
+
+
+def _verdict(places: Sequence[_Place]) -> str:
+    """What follows from that for who has to choose."""
+    worse = all(p.clear and p.more_error > 0 for p in places)
+    leaner = all(p.memory < 1 - ALIKE for p in places)
+    if worse and leaner:
+        return (
+            "So it is for where activations do not fit, or where no gradient can be sent back through the whole "
+            "network, and not for accuracy."
+        )
+    if worse:
+        return "So nothing speaks for it here but that no gradient leaves a block."
+    if not any(p.clear and p.more_error > 0 for p in places):
+        return f"So it costs no accuracy that this comparison could see{', and spares memory' if leaner else ''}."
+    return "So whether it costs accuracy depends on the data."
