@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from lab.backend import Array, Backend
 from lab.errors import UsageError
 from lab.registry import register
+from lab.schedules import Schedule, check_schedule, gain
 from lab.schema import check
 
-Schedule = Literal["constant", "cooldown", "cosine"]
+__all__ = ["SGD", "Adam", "Optimizer", "Schedule", "State", "gain"]
+
 State: TypeAlias = dict[str, Array]
-
-
-def gain(schedule: Schedule, epoch: int, epochs: int) -> float:
-    """What the learning rate is multiplied by in `epoch` (counted from 1) of `epochs`.
-
-    constant  1
-    cooldown  1 in the first half, then (1 + 2 (epochs - epoch)) / epochs, which ends at 1 / epochs (Hinton's program)
-    cosine    (1 + cos(pi (epoch - 1) / epochs)) / 2 (Loshchilov and Hutter 2017, without restarts)
-    """
-    if schedule == "cooldown" and 2 * epoch > epochs:
-        return (1 + 2 * (epochs - epoch)) / epochs
-    if schedule == "cosine":
-        return (1 + math.cos(math.pi * (epoch - 1) / epochs)) / 2
-    return 1.0
 
 
 class Optimizer(Protocol):
@@ -179,6 +167,7 @@ def _penalise(g: Array, w: Array, l1: float, l2: float, ops: Backend) -> None:
 
 def _check(name: str, optimizer: SGD | Adam, fractions: tuple[str, ...]) -> None:
     check(optimizer)
+    check_schedule(optimizer.schedule)
     for field in ("learning_rate", "weight_decay", "l1", "l2"):
         value = getattr(optimizer, field)
         if not (value >= 0 and math.isfinite(value)):
