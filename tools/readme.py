@@ -13,6 +13,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for tools.benches
 from lab.audit import Evidence, audit, judged
+from lab.paper.page import readme_table
 from lab.report import load_records
 from lab.report.grid import MEANS, grids
 from lab.report.load import Records
@@ -60,6 +61,12 @@ def supported(name: str) -> str:
     return support.table(ROOT / "reports/networks/runs")
 
 
+def reproduced(name: str) -> str:
+    """The paper's results beside ours, of the records of reports/paper."""
+    table = readme_table(ROOT / "reports/paper/runs")
+    return markdown(table, ("experiment", "paper", "ours", "verdict", "seeds", "epochs"))
+
+
 def section(name: str) -> str:
     """The sentences that compare, and the summary, of the records of one section; empty where there are none."""
     folder, columns = SECTIONS[name]
@@ -99,7 +106,9 @@ def markdown(table: Table, columns: tuple[str, ...]) -> str:
 
 def filled(text: str) -> str:
     """The README with every section drawn anew."""
-    drawn_by = dict.fromkeys(SECTIONS, section) | dict.fromkeys(BENCHES, bench) | {"support": supported}
+    drawn_by = (
+        dict.fromkeys(SECTIONS, section) | dict.fromkeys(BENCHES, bench) | {"support": supported, "paper": reproduced}
+    )
     for name, draw in drawn_by.items():
         pattern = rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)"
         drawn = draw(name)

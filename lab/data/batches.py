@@ -73,6 +73,16 @@ class Batches:
         """How many rows batch `step` has."""
         return min(self._size, len(self._order) - step * self._size)
 
+    @property
+    def n(self) -> int:
+        """Rows of all batches together."""
+        return len(self._order)
+
+    def stored(self, places: Array) -> Array:
+        """Rows by their place in the epoch, as they are stored: of a text its codes (N, T)."""
+        found: Array = self._x[self._order[places]]
+        return found
+
     def take(self, step: int | Array, n: int) -> tuple[Array, Array, Array]:
         """As batches[step], of n rows; the number may be a 0-d array on the device, if nothing augments the rows."""
         index = self._order[places(self._ops, step, self._size, n)]

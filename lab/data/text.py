@@ -8,6 +8,7 @@ see the split rule.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +22,30 @@ LARGEST_ROWS = 2**31  # bytes that the windows may take
 SYMBOLS = 256  # characters that fit a byte
 
 
-def read_text(path: Path, window: int = 10, stride: int = 1, *, remedy: str = "correct the path") -> Parts:
+def read_text(
+    path: Path, window: int = 10, stride: int = 1, symbols: str | None = None, *, remedy: str = "correct the path"
+) -> Parts:
     """Return the windows of the text file at `path`. `remedy` ends the sentence where it cannot be read.
 
     window  characters that the next one is predicted from
     stride  how far the next window begins: 1 has every character predicted
+    symbols the characters that are told apart, as one text; see `reduced`. None: all that occur
 
     Raises UsageError for a window or stride below 1, DataError for a file that is missing, no text, or too short.
     """
-    return text_parts(decode(read_limited(path, LARGEST_FILE, remedy), str(path)), window, stride, str(path))
+    text = decode(read_limited(path, LARGEST_FILE, remedy), str(path))
+    return text_parts(text if symbols is None else reduced(text, symbols), window, stride, str(path))
+
+
+def reduced(text: str, symbols: str) -> str:
+    """The text in a small alphabet: capitals become small where only those are in it, all else a space, spaces one.
+
+    Raises UsageError for an alphabet without a space, which is what others become.
+    """
+    if " " not in symbols:
+        raise UsageError(f"symbols={symbols!r} has no space, which every other character becomes; add one")
+    kept = "".join(c if c in symbols else c.lower() if c.lower() in symbols else " " for c in text)
+    return re.sub(" +", " ", kept)
 
 
 def decode(data: bytes, what: str) -> str:

@@ -129,5 +129,6 @@ def as_markdown(page: dict[str, Any], drawn: Sequence[Figure]) -> str:
 
 
 def readme_table(folder: Path) -> Table:
-    """The reproduction table as the README shows it: of the records in a folder."""
-    return table(rows(read_claims(), records_under([folder]) if folder.is_dir() else []))
+    """The reproduction table as the README shows it: of the records in a folder, without what has no number at all."""
+    made = rows(read_claims(), records_under([folder]) if folder.is_dir() else [])
+    return table([row for row in made if row.claim.error or row.runs])

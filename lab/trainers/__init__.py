@@ -17,6 +17,7 @@ from lab.trainers.node_perturbation import NodePerturbationTrainer
 from lab.trainers.parallel import LayerParallelTrainer
 from lab.trainers.readout import EvidenceReadout, LinearReadout, Readout
 from lab.trainers.recurrent import RecurrentTrainer
+from lab.trainers.rollouts import RolloutTrainer
 from lab.trainers.scikit_learn import ScikitLearnTrainer
 from lab.trainers.stopping import EarlyStop
 from lab.trainers.supervised import LocalSupervisedTrainer
@@ -43,6 +44,7 @@ __all__ = [
     "Pass",
     "Readout",
     "RecurrentTrainer",
+    "RolloutTrainer",
     "ScikitLearnTrainer",
     "SurrogateBackpropTrainer",
     "Trainer",

@@ -13,7 +13,7 @@ from lab.backend import Backend
 from lab.data import Dataset, Split, load_dataset
 from lab.data.batches import Batches, read_rows
 from lab.data.split import split_parts
-from lab.data.text import decode, text_parts
+from lab.data.text import decode, reduced, text_parts
 from lab.errors import DataError, UsageError
 
 TEXT = "the fox and the grapes, and the goose\n" * 20
@@ -122,3 +122,13 @@ def test_a_split_of_text_is_checked() -> None:
     ):
         with pytest.raises(DataError, match=message):
             Split(x, y, scale, "text", alphabet)
+
+
+def test_a_text_is_brought_to_a_few_symbols(tmp_path: Path) -> None:
+    assert reduced('The Fox -- "a GOOSE",\n it; X', "abcdefghijklmnopqrstuvwxyz ,;X") == "the fox a goose , it; X"
+    path = tmp_path / "book.txt"
+    path.write_text("The Fox, the goose! " * 20)
+    data = load_dataset(path, window=5, symbols="efghostx ,")
+    assert set(data.classes) == set("thefoxgs ,")
+    with pytest.raises(UsageError, match="no space"):
+        load_dataset(path, symbols="abc")

@@ -1,8 +1,9 @@
 """Aesop's fables, in V. S. Vernon Jones's translation of 1912: 284 short stories, as text to predict.
 
-Hinton 2022, section 3.4, has forward-forward predict the next character of such fables from the ten before it. The text
-is Project Gutenberg's number 11339, which is edited now and then: no digest of it is published. What was fetched is
-checked for what it has to hold, and a run's record names the contents by their own digest.
+Hinton 2022, section 5 and, with details, its first draft, has forward-forward predict the next character of such fables
+from the ten before it. The text is Project Gutenberg's number 11339, which is edited now and then: no digest of it is
+published. What was fetched is checked for what it has to hold, and a run's record names the contents by their own
+digest.
 """
 
 from __future__ import annotations
@@ -63,9 +64,9 @@ def fables(book: str, what: str) -> str:
 
 
 @register(NAME, fetch=fetch, task="classification", licence="public domain (Project Gutenberg 11339)")
-def aesop(window: int = 10, stride: int = 1) -> Parts:
+def aesop(window: int = 10, stride: int = 1, symbols: str | None = None) -> Parts:
     """Return the fables as windows of characters and what follows each, from the cache; options as of any text."""
     path = cache_folder(NAME) / FILE
     if not path.exists():
         raise DataError(f"{NAME} is not here (not in {path.parent}); {REMEDY}")
-    return read_text(path, window, stride, remedy=REMEDY)
+    return read_text(path, window, stride, symbols, remedy=REMEDY)
