@@ -99,9 +99,10 @@ def test_a_trainer_brings_what_suits_it(trainer: str) -> None:
 def test_experiments_are_small_and_parse(path: Path) -> None:
     lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
     assert len(lines) <= 10
-    config = parse(composed(f"experiment={path.stem}"))
+    asked = [f"experiment={path.stem}", *(["data.name=book.txt"] if "/data: text" in path.read_text() else [])]
+    config = parse(composed(*asked))
     build(config)
-    assert parse(composed(f"experiment={path.stem}", "trainer.epochs=1")).epochs == 1  # the command line wins
+    assert parse(composed(*asked, "trainer.epochs=1")).epochs == 1  # the command line wins
 
 
 def test_the_recipes_experiments() -> None:
