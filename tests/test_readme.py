@@ -12,7 +12,7 @@ import pytest
 
 import lab
 from lab.data import load as loading
-from tools import readme
+from tools import readme, setting
 
 README = Path(lab.__file__).parent.parent / "README.md"
 
@@ -36,3 +36,4 @@ def test_every_python_block_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch, 
 
 def test_its_figures_are_those_of_the_committed_records() -> None:
     assert readme.main(["--check"]) == 0
+    assert setting.remarks() == setting.REMARKS.read_text(encoding="utf-8"), "run: python tools/setting.py"

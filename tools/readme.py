@@ -21,7 +21,7 @@ from lab.report.table import Table
 from lab.report.tables import folded, summary
 from lab.report.tables_of_budget import budget_sentences
 from lab.report.tuning import sentence
-from tools import benches, support
+from tools import benches, setting, support
 
 ROOT = Path(__file__).resolve().parent.parent
 # section of the README -> folder of records, and the columns that its table shows
@@ -67,6 +67,11 @@ def reproduced(name: str) -> str:
     return markdown(table, ("experiment", "paper", "ours", "verdict", "seeds", "epochs"))
 
 
+def settings(name: str) -> str:
+    """What was at fault where forward-forward learned nothing of photographs."""
+    return setting.table()
+
+
 def section(name: str) -> str:
     """The sentences that compare, and the summary, of the records of one section; empty where there are none."""
     folder, columns = SECTIONS[name]
@@ -107,7 +112,9 @@ def markdown(table: Table, columns: tuple[str, ...]) -> str:
 def filled(text: str) -> str:
     """The README with every section drawn anew."""
     drawn_by = (
-        dict.fromkeys(SECTIONS, section) | dict.fromkeys(BENCHES, bench) | {"support": supported, "paper": reproduced}
+        dict.fromkeys(SECTIONS, section)
+        | dict.fromkeys(BENCHES, bench)
+        | {"support": supported, "paper": reproduced, "setting": settings}
     )
     for name, draw in drawn_by.items():
         pattern = rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)"
