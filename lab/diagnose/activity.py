@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,11 @@ from lab.data import Split
 from lab.diagnose.rows import compared, images_of, presented
 from lab.layers import Ctx
 from lab.networks import Block
-from lab.objectives import PairObjective
+from lab.objectives import Goodness, PairObjective
 from lab.trainers import ForwardForwardTrainer, Trainer, UnsupervisedTrainer
 
 LOW, HIGH = 0.01, 0.99
+DOUBLINGS, BINS = 4, 32  # of histograms: from theta / 2^DOUBLINGS to theta 2^DOUBLINGS, in so many bins
 
 
 def dead_units(trainer: Trainer, split: Split, epochs: int) -> dict[str, float]:
@@ -46,6 +48,31 @@ def saturation(trainer: Trainer, split: Split, epochs: int) -> dict[str, float]:
         p = np.concatenate([trainer.ops.to_host(probability(h)) for h in (own, wrong)])
         found[block.name] = float(((p < LOW) | (p > HIGH)).mean())
     return found
+
+
+def histograms(trainer: Trainer, split: Split, epochs: int) -> dict[str, dict[str, list[int]]]:
+    """How much goodness positive and negative rows have: counts in `BINS` equal bins of log2(g / theta).
+
+    What lies outside is counted in the first or last bin.
+    """
+    found: dict[str, dict[str, list[int]]] = {}
+    objective = getattr(trainer, "objective", None)
+    if not isinstance(objective, Goodness):
+        return found
+    for block, own, wrong, evidence in _pairs(trainer, split, "evidence"):
+        theta = float(objective.threshold(prod(block.shape)))
+        found[block.name] = {
+            kind: counts(abs(np.asarray(trainer.ops.to_host(evidence(h)), float)) / theta)
+            for kind, h in (("positive", own), ("negative", wrong))
+        }
+    return found
+
+
+def counts(shares: Any) -> list[int]:
+    """Of g / theta (N,), how many fall into each bin."""
+    with np.errstate(divide="ignore"):
+        places = np.clip(np.log2(shares), -DOUBLINGS, DOUBLINGS)
+    return [int(n) for n in np.histogram(places, BINS, (-DOUBLINGS, DOUBLINGS))[0]]
 
 
 def weight_norms(trainer: Trainer, split: Split, epochs: int) -> dict[str, float]:

@@ -13,7 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from lab.errors import StorageError, UsageError
-from lab.paper import figures
+from lab.paper import figures, pictures
 from lab.paper.claims import Claims, read_claims
 from lab.paper.match import Found, records_under
 from lab.paper.rows import Row, rows, table, variants_table
@@ -55,7 +55,8 @@ def make_page(runs: Sequence[Path], out: Path) -> Path:
 def _draw(drafts: Path, out: Path, runs: Sequence[Path], claims: Claims, found: Sequence[Found]) -> None:
     made = rows(claims, found)
     more = [variants_table(asked, found) for asked in claims.tables]
-    tables = [table(made), *(each for each in more if each is not None)]
+    lines = pictures.written(pictures.looks(made))
+    tables = [table(made), *(each for each in (*more, lines) if each is not None)]
     with styled():
         drawn = make_figures(made, found)
     for name in FOLDERS:
@@ -84,7 +85,17 @@ def _draw(drafts: Path, out: Path, runs: Sequence[Path], claims: Claims, found: 
 
 def make_figures(made: Sequence[Row], found: Sequence[Found]) -> list[Figure]:
     """All figures, those that cannot be drawn with the reason."""
-    return [figures.errors(made), figures.curves(made)]
+    seen = pictures.looks(made)
+    return [
+        figures.errors(made),
+        figures.curves(made),
+        pictures.boxes(found),
+        pictures.settling(found),
+        pictures.histograms(made),
+        pictures.hybrids(),
+        pictures.receptive_fields(seen),
+        pictures.confusions(seen),
+    ]
 
 
 def answers(made: Sequence[Row]) -> list[str]:

@@ -110,9 +110,9 @@ def _decimals(printed: str) -> int:
 def table(made: Sequence[Row]) -> Table:
     """The reproduction table."""
     columns = (
-        Column("experiment"), Column("setting"), Column("section"), Column("paper", True, "%"),
+        Column("experiment"), Column("paper", True, "%"),
         Column("ours", True, "%"), Column("verdict"), Column("seeds", True), Column("epochs", True),
-        Column("paper's epochs", True), Column("chosen here"),
+        Column("paper's epochs", True), Column("section"), Column("setting"), Column("chosen here"),
     )  # fmt: skip
     caption = (
         "Test error. Ours: the mean over seeds \u00b1 half of the 95 % t interval, which one seed does not have. "
@@ -127,14 +127,14 @@ def _cells(row: Row) -> tuple[Cell, ...]:
     epochs = row.runs[0].epochs if known else 0
     return (
         Cell(claim.row, run=row.runs[0].run_id if known else ""),
-        Cell(claim.setting),
-        Cell(claim.section),
         Cell(claim.error or DASH, float(claim.error or "nan")),
         Cell(plus_minus(row.error.mean, row.error.half, ERROR) if known else DASH, row.error.mean),
         Cell(row.words, strong=row.verdict == "reached"),
         _count(len(row.runs)),
         _count(epochs),
         _count(claim.epochs),
+        Cell(claim.section),
+        Cell(claim.setting),
         Cell(claim.ours),
     )
 

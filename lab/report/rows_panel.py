@@ -34,7 +34,7 @@ class Row:
     marker: str = "o"
     interval: Interval | None = None
     points: tuple[float, ...] = ()
-    links: tuple[Link, ...] = ()  # of the points, one each
+    links: tuple[Link, ...] = ()  # of the points, one each; none where they lead nowhere
     link: Link | None = None  # of the mean
     parts: tuple[tuple[float, str], ...] = ()
 
@@ -96,8 +96,9 @@ def _row(axes: Axes, row: Row, y: float, limits: tuple[float, float], from_zero:
     for end, limit, arrow in ((low, limits[0], "<"), (high, limits[1], ">")):
         if (end < limit) if arrow == "<" else (end > limit):
             axes.plot([limit], [middle], marker=arrow, ms=5, color=row.colour, clip_on=False, mew=0)
-    for point, link in zip(row.points, row.links, strict=True):
-        axes.plot([point], [middle], "|", ms=9, mew=1.0, color=INK, alpha=0.55, clip_on=False, url=link.anchor)
+    anchors: Sequence[str | None] = [link.anchor for link in row.links] or [None] * len(row.points)
+    for point, anchor in zip(row.points, anchors, strict=True):
+        axes.plot([point], [middle], "|", ms=9, mew=1.0, color=INK, alpha=0.55, clip_on=False, url=anchor)
     url = None if row.link is None else row.link.anchor
     axes.plot([row.interval.mean], [middle], row.marker, ms=7, color=row.colour, mew=0, clip_on=False, url=url)
 

@@ -73,7 +73,7 @@ def _plain(element: ET.Element, prefix: str) -> None:
     for name, value in list(element.attrib.items()):
         if name == "id":
             element.set(name, f"{prefix}-{value}")
-        elif name == f"{{{XLINK}}}href" and element.tag != f"{{{SVG}}}a":
+        elif name == f"{{{XLINK}}}href" and element.tag not in (f"{{{SVG}}}a", f"{{{SVG}}}image"):
             element.set(name, f"#{prefix}-{value.removeprefix('#')}")
         elif "url(#" in value:
             element.set(name, value.replace("url(#", f"url(#{prefix}-"))

@@ -132,6 +132,21 @@ def test_units_of_images_are_channels_and_of_sequences_features(network: Any, sh
 
 
 @pytest.mark.parametrize("aim", ["maximise", "minimise"])
+def test_histograms_count_goodness_by_its_threshold(aim: Any) -> None:
+    trainer = built(network=mlp(depth=1, width=2, norm="none", label="features"), objective=Goodness(aim=aim, theta=2))
+    W, b = trainer.network.blocks[0].params.values()
+    W[...], b[...] = 0, 0
+    W[12, :] = 2.0  # the label's first entry: g = 8 for it, four times theta, and 0 for every other
+    rows = toy(30)
+    rows.y[...] = 0
+    found = diagnose(trainer, rows, ["histograms"])["block1"]["histograms"]
+    assert {kind: [i for i, n in enumerate(bins) if n] for kind, bins in found.items()} == {
+        "positive": [24], "negative": [0]
+    }  # fmt: skip
+    assert all(len(bins) == 32 and sum(bins) == 30 for bins in found.values())
+
+
+@pytest.mark.parametrize("aim", ["maximise", "minimise"])
 def test_pairs_and_saturation_where_the_answer_is_known(aim: Any) -> None:
     """A block that copies the label's first entry: own label 0 is the positive row with more activity."""
     trainer = built(network=mlp(depth=1, width=2, norm="none", label="features"), objective=Goodness(aim=aim))

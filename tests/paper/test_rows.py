@@ -167,7 +167,7 @@ def test_the_page_shows_every_row_and_leads_to_the_records(tmp_path: Path) -> No
     assert "| 1.36 | 1.30 | reached | 1 | 60 | 60 |" in words
     assert "Fewer than three seeds: ff\\_supervised." in words
     assert {p.name for p in (page.parent / "figures").iterdir()} == {
-        "errors.svg", "errors.png", "curves.svg", "curves.png"
+        f"{key}.{kind}" for key in ("errors", "curves", "hybrids") for kind in ("svg", "png")
     }  # fmt: skip
     assert (page.parent / "tables" / "paper.tex").is_file()
     first = {p: p.read_bytes() for p in page.parent.rglob("*") if p.is_file()}
