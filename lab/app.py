@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from lab.sweep.plan import Plan
 
 COMMANDS = (
-    "data", "report", "resume", "tune", "trials", "compare", "audit", "watch", "explain", "ensemble", "bench", "paper",
+    "data", "report", "resume", "tune", "trials", "compare", "audit", "watch", "export", "explain", "ensemble", "bench",
+    "paper",
 )  # fmt: skip
 # Hydra's options that take the next argument as their value.
 _VALUED = ("-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir", "-p", "--package", "-c", "--cfg",

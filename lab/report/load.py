@@ -104,7 +104,7 @@ def load_records(
     wanted = list(dict.fromkeys([*(run_ids or ()), *plan])) if run_ids is not None or expected is not None else None
     notes: list[tuple[str, str]] = []
     found: dict[str, tuple[Path, dict[str, Any]]] = {}
-    for folder in _folders([runs] if isinstance(runs, Path | str) else runs):
+    for folder in run_folders([runs] if isinstance(runs, Path | str) else runs):
         if wanted is not None and folder.name not in wanted:
             continue
         record = _read(folder, plan.get(folder.name, {}))
@@ -149,7 +149,8 @@ def records_of(found: Mapping[str, dict[str, Any]]) -> Records:
     return Records(**_frames({name: (Path(), record) for name, record in found.items()}, notes))
 
 
-def _folders(roots: Sequence[Path]) -> list[Path]:
+def run_folders(roots: Sequence[Path]) -> list[Path]:
+    """Every run folder under the roots, and those roots that are one. Raises UsageError for what is no folder."""
     folders: list[Path] = []
     for root in map(Path, roots):
         if os.path.isfile(root / "record.json"):
