@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ def write(runs: Iterable[Exported], out: str) -> int:
     except ImportError:
         raise UsageError("MLflow is missing; install 'ff-lab[track]'") from None
     place = out if "://" in out else Path(out).absolute().as_uri()
+    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # or a folder, which was asked for, is refused
     try:
         client = mlflow.MlflowClient(tracking_uri=place)
         return sum(_write(mlflow.entities, client, run) for run in runs)
