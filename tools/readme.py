@@ -36,6 +36,10 @@ SECTIONS = {
         ("trainer", "network", "data", "seeds", "test error", "accuracy by goodness", "accuracy by softmax head",
          "activations", "peak memory"),
     ),
+    "images": (
+        "reports/images/runs",
+        ("trainer", "network", "data", "seeds", "test error", "accuracy by goodness", "activations", "peak memory"),
+    ),
     "ff_3x1000": (
         "reports/ff_3x1000/runs",
         ("trainer", "seeds", "test error", "accuracy by goodness", "accuracy by softmax head"),

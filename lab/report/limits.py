@@ -111,6 +111,12 @@ def _measured(records: Records) -> list[str]:
             "Intervals are over seeds: they say how a repeated run would come out on the same test images, not on "
             f"others. The test set's own size adds up to \u00b1{worst * 100:.2f} points."
         )
+    counts = runs.groupby(["data", "network"], sort=False)["n_train"].max().dropna()
+    differing = [str(data) for data, found in counts.groupby("data", sort=False) if found.nunique() > 1]
+    if differing:
+        sentences.append(
+            f"Networks were trained on different numbers of rows of {listed(differing)}: compare within a network."
+        )
     if runs["energy_joules"].isna().all():
         why = sorted(set(runs["energy_missing"]) - {""})
         sentences.append(f"Energy was not measured{f' ({why[0]})' if why else ''}.")

@@ -207,12 +207,16 @@ def _frames(found: Mapping[str, tuple[Path, dict[str, Any]]], notes: list[tuple[
 def _name_series(
     rows: list[dict[str, Any]], records: list[dict[str, Any]]
 ) -> dict[tuple[str, str, str], dict[str, str]]:
-    """Adds `variant` and `series` to the rows; data sets of one name and different contents get their digest added."""
-    digests: dict[str, set[str]] = {}
+    """Adds `variant` and `series` to the rows.
+
+    Where a network saw different contents under one name, these get their digest added, so that they are not compared.
+    """
+    digests: dict[tuple[str, str], set[str]] = {}
     for row in rows:
-        digests.setdefault(row["data"], set()).update([row["digest"]] if row["digest"] else [])
+        digests.setdefault((row["data"], row["network"]), set()).update([row["digest"]] if row["digest"] else [])
+    several = {data for (data, _), found in digests.items() if len(found) > 1}
     for row in rows:
-        if len(digests[row["data"]]) > 1 and row["digest"]:
+        if row["data"] in several and row["digest"]:
             row["data"] = f"{row['data']} ({visible(row['digest'], 400)[:8]})"
     groups: dict[tuple[str, str, str], dict[str, dict[str, str]]] = {}
     keys, known = [], variants.Known()

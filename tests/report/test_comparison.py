@@ -15,8 +15,10 @@ from lab.report.advice import advice
 from lab.report.budget import best_of, trials_to_match
 from lab.report.compare import compare
 from lab.report.fronts import on_front, profile
+from lab.report.limits import limits
 from lab.report.tables import make_tables
 from tests.report.compared import SEEDS, change, make_comparison, run_id
+from tests.report.records import make_record, write
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
@@ -126,6 +128,18 @@ def test_tasks_on_one_data_set_are_told_apart_by_their_models(tmp_path: Path) ->
     assert [records.ledger.shown(name) for name in ("mnist", "mnist_cnn")] == ["MNIST with mlp", "MNIST with cnn"]
     tables = {table.key: table for table in make_tables(records, compare(records))}
     assert "Of the body: MNIST with cnn: model=cnn" in tables["protocol"].caption
+
+
+def test_networks_on_other_rows_are_told_apart_by_their_names_alone(tmp_path: Path) -> None:
+    for network, digest, rows in (("mlp", "a" * 10, 100), ("cnn", "c" * 10, 50)):
+        for trainer in ("backprop", "forward_forward"):
+            record = make_record(trainer, seed=0)
+            record["network"]["label"] = network
+            record["data"] |= {"digest": digest, "n_train": rows}
+            write(tmp_path, record, run_id(network, trainer))
+    records = load_records(tmp_path)
+    assert set(records.runs["data"]) == {"MNIST"} and len(compare(records)) == 2
+    assert any("different numbers of rows of MNIST" in said for said in limits(records, compare(records)))
 
 
 def test_what_a_newcomer_is_told_follows_from_the_records(tmp_path: Path) -> None:
