@@ -92,7 +92,10 @@ def test_every_readout_is_measured_and_nothing_is_changed() -> None:
         list(trainer.fit(data.train, data.valid, epochs=3))
         before = {name: array.tobytes() for name, array in trainer.state().items()}
         found = measure(trainer, data)
-        assert tuple(found) == MEASURES and set(found["calibration"]) == readouts
+        assert (
+            tuple(found) == tuple(name for name in MEASURES if name != "devices")
+            and set(found["calibration"]) == readouts
+        )
         assert found["corruption"]["clean"] == pytest.approx(trainer.evaluate(data.test)["accuracy"])
         assert found["corruption"]["clean"] >= found["corruption"]["noise"][2]
         own = {f"probability_{name}" for name in readouts}
