@@ -39,7 +39,8 @@ def test_all_options_are_filled_in() -> None:
     config = parse(RAW)
     assert config.model == {
         "name": "mlp", "depth": 3, "width": 16, "activation": "relu", "norm": "auto",
-        "norm_groups": "classes", "init": "auto", "dropout": 0.0, "label": "auto", "top_down": "auto"}  # fmt: skip
+        "norm_groups": "classes", "init": "auto", "dropout": 0.0, "center": False, "label": "auto",
+        "label_scale": 1.0, "top_down": "auto"}  # fmt: skip
     assert config.trainer == {
         "name": "backprop", "epochs": 2, "label": "none", "update": "after", "recompute": 0, "micro_batches": 1,
         "batch_size": 100}  # fmt: skip
@@ -123,7 +124,7 @@ def test_what_a_run_does_without_is_not_in_its_id() -> None:
 
 def test_a_text_has_options_of_its_own() -> None:
     text = parse(changed(data={"name": "a/x.txt", "window": 5})).data
-    assert text == {"name": "a/x.txt", "valid": None, "limit": None, "window": 5, "stride": 1}
+    assert text == {"name": "a/x.txt", "valid": None, "limit": None, "window": 5, "stride": 1, "symbols": None}
     assert parse(changed(data={"name": "a/notes", "window": 10})).data["window"] == 10
     ids = {run_id(parse(changed(data={"name": "x.txt", "window": n})).resolved(), "d") for n in (5, 6)}
     assert len(ids) == 2
