@@ -130,7 +130,7 @@ def pack(W: Any, a: Any, b: Any, stride: Any, swapped: Any, height: Any, out: An
 
 
 @contracted
-def lay(x: Any, out: Any, at: Any, channel: Any, pitch: Any, stride: Any, places: Any) -> None:
+def _lay(x: Any, out: Any, at: Any, channel: Any, pitch: Any, stride: Any, places: Any) -> None:
     """Image x (C, H, W) into planes of `out` from `at` on, `channel` apart; the zeros around it stay as they are.
 
     places: for each phase where its plane begins, first pixel and number of pixels down, and the same across.
@@ -146,7 +146,7 @@ def lay(x: Any, out: Any, at: Any, channel: Any, pitch: Any, stride: Any, places
 
 
 @contracted
-def convolve(
+def _convolve(
     x: Any, at: Any, group: Any, shifts: Any, first: Any, depth: Any, w: Any, w_first: Any, b: Any, height: Any, z: Any,
     y: Any, place: Any, stride: Any, pitch: Any, groups: Any,
 ) -> None:  # fmt: skip
@@ -199,7 +199,7 @@ def convolve(
 
 
 @contracted
-def weight_gradients(
+def _weight_gradients(
     dy: Any, dy_at: Any, dy_row: Any, dy_image: Any, x: Any, x_group: Any, x_image: Any, shifts: Any, images: Any,
     steps: Any, sums: Any, dW: Any,
 ) -> None:  # fmt: skip
@@ -218,7 +218,7 @@ def weight_gradients(
 
 
 @reordered
-def add_up(dy: Any, db: Any) -> None:
+def _add_up(dy: Any, db: Any) -> None:
     """db[o] += sum of dy[n, o] over images and pixels."""
     for n in range(dy.shape[0]):
         for o in range(dy.shape[1]):
@@ -236,9 +236,9 @@ def forward(
 ) -> None:  # fmt: skip
     """y (N, O, Ho, Wo), image by image: laid into `room`, whose margins are 0, and read from there."""
     for n in range(x.shape[0]):
-        lay(x[n], room, 0, channel, pitch, stride, places)
+        _lay(x[n], room, 0, channel, pitch, stride, places)
         whole = (0, y.shape[2], 0, y.shape[3])
-        convolve(room, 0, group, shifts, 0, depth, w, 0, b, height, z, y[n], whole, (1, 1), pitch, groups)
+        _convolve(room, 0, group, shifts, 0, depth, w, 0, b, height, z, y[n], whole, (1, 1), pitch, groups)
 
 
 @contracted
@@ -251,7 +251,7 @@ def backward(
     """dW (G, O / G, k) and db (O,) are added to, dx is written, `images` at a time.
 
     x_apart, dy_apart: how far channels, groups and images are apart in the rooms, and where dy's first pixel lies.
-    ways: for each phase its two numbers, where dy is read, first shift, depth, and place as in `convolve`.
+    ways: for each phase its two numbers, where dy is read, first shift, depth, and place as in `_convolve`.
     """
     (x_channel, x_group, x_image), (dy_channel, dy_group, dy_image, origin) = x_apart, dy_apart
     groups, lanes = dW.shape[0], VECTOR // x.itemsize
@@ -259,10 +259,10 @@ def backward(
     for begin in range(0, x.shape[0], images):
         n = min(images, x.shape[0] - begin)
         for i in range(n):
-            lay(x[begin + i], x_room, i * x_image, x_channel, pitch, stride, x_places)
-            lay(dy[begin + i], dy_room, i * dy_image, dy_channel, pitch, (1, 1), dy_places)
-        add_up(dy[begin : begin + n], db)
-        weight_gradients(
+            _lay(x[begin + i], x_room, i * x_image, x_channel, pitch, stride, x_places)
+            _lay(dy[begin + i], dy_room, i * dy_image, dy_channel, pitch, (1, 1), dy_places)
+        _add_up(dy[begin : begin + n], db)
+        _weight_gradients(
             dy_room, origin, dy_channel, dy_image, x_room, x_group, x_image, x_shifts, n, -(-run // lanes), sums, dW
         )
         if need_dx:
@@ -271,7 +271,7 @@ def backward(
                 for way in range(ways.shape[0]):
                     at, first, depth = ways[way, 2] + i * dy_image, ways[way, 3], ways[way, 4]
                     place = (ways[way, 5], ways[way, 6], ways[way, 7], ways[way, 8])
-                    convolve(
+                    _convolve(
                         dy_room, at, dy_group, dy_shifts, first, depth, w, w_at, b, height, z, dx[begin + i], place,
                         stride, pitch, groups,
                     )  # fmt: skip

@@ -76,7 +76,7 @@ def _pools(image: Any) -> Iterator[tuple[Any, tuple[Any, ...]]]:
 
 
 def _convolutions(dtype: np.dtype[Any]) -> Iterator[tuple[Any, tuple[Any, ...]]]:
-    """The loops of a convolution of one pixel by one; `convolve` and what it calls are compiled into these."""
+    """The loops of a convolution of one pixel by one; the loops that they call are compiled into them."""
     image, numbers, W = np.ones((1, 1, 1, 1), dtype), np.ones(64, dtype), np.ones((1, 1, 1, 1, 1), dtype)
     places, shifts, ways = np.array([[0, 0, 1, 0, 1]]), np.zeros(16, int), np.array([[0, 0, 0, 0, 1, 0, 1, 0, 1]])
     one, ones, room = (1, 1), numbers[:1], np.ones(640, dtype)
