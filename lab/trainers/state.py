@@ -14,12 +14,12 @@ from lab.trainers.stopping import BEST
 
 if TYPE_CHECKING:
     from lab.backend import Array
-    from lab.trainers.base import Trainer
+    from lab.trainers.trained import TrainedNetwork
 
 VERSION = 1
 
 
-def save(trainer: Trainer, path: Path, more: Mapping[str, Any] | None = None, keep: Path | None = None) -> None:
+def save(trainer: TrainedNetwork, path: Path, more: Mapping[str, Any] | None = None, keep: Path | None = None) -> None:
     """Write every array that training changes, and where training stands.
 
     more   what else the header says, such as the run that the checkpoint belongs to
@@ -38,7 +38,7 @@ def save(trainer: Trainer, path: Path, more: Mapping[str, Any] | None = None, ke
     write_checkpoint(path, arrays, header, keep)
 
 
-def load(trainer: Trainer, path: Path, check: Callable[[dict[str, Any]], None] = lambda header: None) -> None:
+def load(trainer: TrainedNetwork, path: Path, check: Callable[[dict[str, Any]], None] = lambda header: None) -> None:
     """Check a checkpoint against the trainer, name by name, then take it over; `check` may refuse it by its header."""
     arrays, header = read_checkpoint(path)
     check(header)
@@ -50,7 +50,7 @@ def load(trainer: Trainer, path: Path, check: Callable[[dict[str, Any]], None] =
         raise DataError(f"{path} is damaged: its header has no sense ({type(error).__name__}: {error})") from error
 
 
-def _admit(trainer: Trainer, header: dict[str, Any], path: Path) -> None:
+def _admit(trainer: TrainedNetwork, header: dict[str, Any], path: Path) -> None:
     """Raise UsageError unless the checkpoint is of a trainer such as this one."""
     for key, have in (("version", VERSION), ("family", trainer.family), ("dtype", str(trainer.ops.dtype))):
         if header.get(key) != have:
@@ -64,18 +64,18 @@ def _admit(trainer: Trainer, header: dict[str, Any], path: Path) -> None:
             raise UsageError(f"{path} was trained with {name}={saved}, this trainer has {name}={have}; use the same")
 
 
-def pack(trainer: Trainer) -> dict[str, Any]:
+def pack(trainer: TrainedNetwork) -> dict[str, Any]:
     """The same for a pickle or a copy: {} where nothing was built yet."""
     return {"arrays": trainer.state(), **_standing(trainer)} if trainer.n_outputs else {}
 
 
-def unpack(trainer: Trainer, packed: dict[str, Any]) -> None:
+def unpack(trainer: TrainedNetwork, packed: dict[str, Any]) -> None:
     """Take over what `pack` gave of a trainer with the same options."""
     if packed:
         _take_over(trainer, packed["arrays"], packed, "the pickle")
 
 
-def _standing(trainer: Trainer) -> dict[str, Any]:
+def _standing(trainer: TrainedNetwork) -> dict[str, Any]:
     """What the network was built for, and where training stands."""
     if trainer.progress.batch:  # in the middle of an epoch: its peaks so far are not lost with this process
         trainer.note_memory()
@@ -89,7 +89,7 @@ def _standing(trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def _take_over(trainer: Trainer, arrays: dict[str, Array], standing: dict[str, Any], where: str) -> None:
+def _take_over(trainer: TrainedNetwork, arrays: dict[str, Array], standing: dict[str, Any], where: str) -> None:
     shape, alphabet = tuple(standing["in_shape"]), standing.get("alphabet", 0)
     trainer.build(shape, standing["n_outputs"], standing["task"], standing["scale"], alphabet)
     best = {name.removeprefix(BEST): a for name, a in arrays.items() if name.startswith(BEST)}
@@ -110,7 +110,7 @@ def _take_over(trainer: Trainer, arrays: dict[str, Array], standing: dict[str, A
     trainer.best = {name: array.copy() for name, array in best.items()}
 
 
-def put(trainer: Trainer, arrays: Mapping[str, Array]) -> None:
+def put(trainer: TrainedNetwork, arrays: Mapping[str, Array]) -> None:
     """Copy host arrays, by name, over the trainer's own."""
     own = trainer._arrays()
     for name, found in arrays.items():
