@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lab.backend.base import Array, Backend, Shape
+    from lab.backend.steps import StepOperations
 
 
 class Product:
@@ -23,7 +24,7 @@ class Product:
         """The shape of the array that this stands for."""
         return self.x.shape[1], self.dy.shape[1]
 
-    def written(self, ops: Backend) -> Array:
+    def written(self, ops: StepOperations) -> Array:
         """That array, counted as a gradient."""
         out = ops.empty(self.shape, kind="gradients")
         ops.matmul(self.x.T, self.dy, out)
