@@ -17,8 +17,8 @@ from lab.paper import figures, pictures
 from lab.paper.claims import Claims, read_claims
 from lab.paper.match import Found, records_under
 from lab.paper.rows import Row, rows, table, variants_table
-from lab.report import html, svg, text, write
-from lab.report.figure import Figure
+from lab.report import html, text, write
+from lab.report.figure import Figure, on_page
 from lab.report.style import styled
 from lab.report.table import Table
 
@@ -118,16 +118,8 @@ def answers(made: Sequence[Row]) -> list[str]:
 def as_html(page: dict[str, Any], drawn: Sequence[Figure]) -> str:
     """The self-contained page."""
     style, script = html.page_style(), html.template("page.js")
-    shown = [
-        {
-            "key": f.key, "title": f.title, "caption": f.caption, "missing": f.missing, "notes": f.notes,
-            "legend": Markup(svg.inline(f.legend.element, f.legend.alt)) if f.legend else "",
-            "panels": [Markup(svg.inline(p.element, p.alt)) for p in f.panels],
-        }
-        for f in drawn
-    ]  # fmt: skip
     made = html.environment().from_string(html.template("paper.html.j2", "lab.paper"))
-    return made.render({**page, "figures": shown, "policy": html.policy(style, script), "style": Markup(style),
+    return made.render({**page, "figures": on_page(drawn), "policy": html.policy(style, script), "style": Markup(style),
                         "script": Markup(script)})  # fmt: skip
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 from PIL import Image
 
 from lab.report import svg
@@ -121,3 +123,15 @@ def spoken(values: Mapping[str, str]) -> str:
 def not_drawn(settings: list[str]) -> tuple[str, ...]:
     """The remark that some networks on some data sets are not in a figure."""
     return (f"Not drawn, since its records lack the numbers: {listed(settings)}.",) if settings else ()
+
+
+def on_page(figures: Sequence[Figure]) -> list[dict[str, Any]]:
+    """What a page's template reads of each figure, its drawings as markup that needs no escaping any more."""
+    return [
+        {
+            "key": f.key, "title": f.title, "caption": f.caption, "missing": f.missing, "notes": f.notes,
+            "legend": Markup(svg.inline(f.legend.element, f.legend.alt)) if f.legend else "",
+            "panels": [Markup(svg.inline(p.element, p.alt)) for p in f.panels],
+        }
+        for f in figures
+    ]  # fmt: skip

@@ -15,10 +15,10 @@ from markupsafe import Markup
 from lab.audit import Evidence, audit, judged
 from lab.audit.section import Banner, audit_table, banner, doubt_of_times
 from lab.errors import StorageError, UsageError
-from lab.report import html, svg, text, write
+from lab.report import html, text, write
 from lab.report.advice import advice
 from lab.report.compare import Comparison, compare
-from lab.report.figure import Figure
+from lab.report.figure import Figure, on_page
 from lab.report.figures import KEYS, OPTIONAL, make_figures
 from lab.report.grid import grids
 from lab.report.limits import limits, status_text
@@ -212,18 +212,10 @@ def _command(roots: list[Path], out: Path, limited: bool, sweep: str | None, tit
 def as_html(page: Mapping[str, Any], figures: Sequence[Figure]) -> str:
     """The one self-contained page; its policy allows its own style and script by their digests, and nothing else."""
     style, script = html.page_style(), html.template("page.js")
-    drawn = [
-        {
-            "key": f.key, "title": f.title, "caption": f.caption, "missing": f.missing, "notes": f.notes,
-            "legend": Markup(svg.inline(f.legend.element, f.legend.alt)) if f.legend else "",
-            "panels": [Markup(svg.inline(p.element, p.alt)) for p in f.panels],
-        }
-        for f in figures
-    ]  # fmt: skip
     environment = html.environment()
     environment.filters["tied"] = lambda sentence: sentence.replace("95 %", "95\u00a0%")
     return environment.from_string(html.template("page.html.j2")).render({
-        **page, "figures": drawn, "lead": LEAD, "policy": html.policy(style, script),
+        **page, "figures": on_page(figures), "lead": LEAD, "policy": html.policy(style, script),
         "style": Markup(style), "script": Markup(script),
     })  # fmt: skip
 
