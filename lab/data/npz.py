@@ -38,6 +38,7 @@ def read_npz(path: Path) -> Parts:
         raise DataError(f"{path} does not exist; correct the path") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}; correct the path or its rights") from error
+    # zipfile raises NotImplementedError for a compression that it does not know
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, struct.error) as error:
         raise DataError(f"{path} is damaged or no .npz file ({error}); write it again with np.savez") from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self
 
@@ -52,7 +53,7 @@ class Hidden:
         )
 
 
-class Estimator(BaseEstimator):  # type: ignore[misc]
+class Estimator(BaseEstimator, ABC):  # type: ignore[misc] # scikit-learn has no type hints
     """A trainer behind scikit-learn's interface.
 
     A family (backprop, forward-forward) makes the trainer; a task (classifier, regressor) turns targets into what the
@@ -81,9 +82,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     _updates: ClassVar[int]  # that epochs="auto" aims at where there are few rows
 
     # -- the family's ------------------------------------------------------------------------------------------------
+    @abstractmethod
     def _make_trainer(self, rows: Floats, batch_size: int, seed: int) -> Trainer:
         """A trainer for rows like these, which are standardised where the options say so."""
-        raise NotImplementedError
 
     def _network_rows(self, rows: Floats) -> Floats:
         """The rows as the network reads them: with what the family adds to each."""
@@ -92,9 +93,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     def _learned(self, rows: Floats, targets: NDArray[Any], *, first: bool) -> None:
         """What the family does once rows have been learned, for the `first` time or later."""
 
+    @abstractmethod
     def _label_probabilities(self, rows: Floats) -> Floats:
         """The probability of each label, (N, K), for rows as the network reads them."""
-        raise NotImplementedError
 
     # -- training ----------------------------------------------------------------------------------------------------
     def _begin(self, X: Floats, n_outputs: int, task: str) -> None:

@@ -14,7 +14,7 @@ from lab.estimators.base import Estimator, Floats
 from lab.estimators.families import Backprop, ForwardForward
 
 
-class _Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
+class _Classifier(ClassifierMixin, Estimator):  # type: ignore[misc] # scikit-learn has no type hints
     """Classes are labels from 0 inside, in the order of `classes_`."""
 
     classes_: NDArray[Any]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -16,7 +17,7 @@ from lab.trainers.bins import Bins
 from lab.trainers.negatives import Negatives
 
 
-class _Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
+class _Regressor(RegressorMixin, Estimator):  # type: ignore[misc] # scikit-learn has no type hints
     """Targets are brought into a form that the trainer can learn from, and predictions back."""
 
     def fit(self, X: Any, y: Any) -> Self:
@@ -35,17 +36,17 @@ class _Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
             self._more_numbers(y)
         return self._learn_more(X, self._targets(y), first=first)
 
+    @abstractmethod
     def _begin_numbers(self, X: Floats, y: NDArray[np.float64]) -> None:
         """A new trainer, and what turns targets into what it learns."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _more_numbers(self, y: NDArray[np.float64]) -> None:
         """Take more targets into account."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _targets(self, y: NDArray[np.float64]) -> NDArray[Any]:
         """What the trainer learns."""
-        raise NotImplementedError
 
     def _numbers(self, X: Any, y: Any, *, reset: bool) -> tuple[Floats, NDArray[np.float64]]:
         X, y = self._check(X, y, reset=reset, numeric=True)
@@ -76,7 +77,8 @@ class BackpropRegressor(_Regressor, Backprop):
         self.target_scaler_.partial_fit(y[:, None])
 
     def _targets(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
-        return self.target_scaler_.transform(y[:, None])[:, 0]  # type: ignore[no-any-return]
+        found: NDArray[np.float64] = self.target_scaler_.transform(y[:, None])[:, 0]
+        return found
 
 
 class ForwardForwardRegressor(_Regressor, ForwardForward):

@@ -20,7 +20,7 @@ class Alive:
 
     def start(self) -> None:
         """Follow the arrays handed out from now on."""
-        self._ops.pool.empty = self._follow  # type: ignore[method-assign]
+        self._ops.pool.empty = self._follow  # type: ignore[method-assign] # until `stop`
 
     def stop(self) -> None:
         """Leave the pool as it was."""

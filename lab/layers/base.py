@@ -7,6 +7,7 @@ keeps an array of a pass on itself.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
@@ -61,7 +62,7 @@ class Ctx:
         return replace(self, keep=keep)
 
 
-class Layer:
+class Layer(ABC):
     """A differentiable map with parameters.
 
     `__init__` takes hyperparameters only; `build` sees the input's shape (without the batch axis) and makes the
@@ -83,17 +84,17 @@ class Layer:
         self.params = {}
         return in_shape
 
+    @abstractmethod
     def forward(self, x: Array, ctx: Ctx) -> tuple[Array, Cache]:
         """y for x of shape (N, *in_shape), and what backward needs (None unless ctx.keep)."""
-        raise NotImplementedError
 
     def overwrite(self, x: Array, ctx: Ctx) -> tuple[Array, Cache]:
         """As forward; the output may take the place of x."""
         return self.forward(x, ctx)
 
+    @abstractmethod
     def backward(self, dy: Array, cache: Cache, ctx: Ctx, need_dx: bool = True) -> tuple[Array | None, Grads]:
         """dx = dy . dy/dx (None unless need_dx) and the gradient of each parameter, summed over the batch."""
-        raise NotImplementedError
 
     def statistics(self, cache: Cache) -> dict[str, Array]:
         """What the running statistics `stats` become by the pass that left `cache`; {} where there are none.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, TypeAlias, get_args
 
@@ -73,13 +74,14 @@ class Recurrent(Layer):
         self.units, self.output, self.bptt, self.init = units, output, bptt, init
 
     # -- the cell ------------------------------------------------------------------------------------------------
+    @abstractmethod
     def _step(self, a: Array, extra: Array, product: Array, before: States, after: States, ops: Backend) -> None:
         """One step: `after` from `a` (gates, N, H), which is x_t W, and from `product` (N, gates H), h_{t-1} U.
 
         `a` and `extra` become what `_step_back` needs of them. The biases are the cell's to add.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def _step_back(
         self, d: Array, a: Array | None, extra: Array, before: States, after: States, up: States, ops: Backend
     ) -> None:
@@ -88,7 +90,6 @@ class Recurrent(Layer):
         `d` (N, (gates + extra) H) becomes the gates' gradient: its first ones that of the input's part, its last ones
         that of h_{t-1} U. `up` becomes what goes to `before` directly; of h where the class is `direct`.
         """
-        raise NotImplementedError
 
     # -- building ------------------------------------------------------------------------------------------------
     def build(self, in_shape: Shape, ops: Backend, rng: np.random.Generator) -> Shape:

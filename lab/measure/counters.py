@@ -13,6 +13,7 @@ import ctypes
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def processors(powercap: Path) -> tuple[list[Counter], str | None]:
             wraps = _microjoules(zone / "max_energy_range_uj")
         except (OSError, ValueError):
             return [], f"no counter: {file} cannot be read (on most systems only by root)"
-        counters.append(Counter(zone.name, lambda file=file: _microjoules(file), wraps))  # type: ignore[misc]
+        counters.append(Counter(zone.name, partial(_microjoules, file), wraps))
     if not counters:
         return [], f"no counter: {powercap} has no intel-rapl zone of a package"
     return counters, None

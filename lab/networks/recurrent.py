@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
@@ -29,7 +30,7 @@ from lab.schema import check
 
 
 @dataclass(frozen=True)
-class RecurrentNetwork:
+class RecurrentNetwork(ABC):
     """`depth` layers of `units`, each a block that reads every step of the one before it, and a linear head.
 
     Rows are sequences (T, F), or images, which are read row by row from the top: 28 steps of 28 numbers for MNIST.
@@ -106,9 +107,9 @@ class RecurrentNetwork:
             label=f"{self.kind} {self.depth}x{self.units}",
         )
 
+    @abstractmethod
     def _layer(self, output: Literal["last", "steps"]) -> Layer:
         """One layer of the kind."""
-        raise NotImplementedError
 
     def _options(self, output: Literal["last", "steps"]) -> dict[str, Any]:
         return {"output": output, "bptt": None if self.bptt == "full" else self.bptt, "init": self.init}

@@ -67,4 +67,5 @@ class SelfContrast(ContrastObjective):
     def _where(self, shape: Shape) -> Where:
         if self.where != "auto":
             return self.where
-        return {3: "position", 2: "step"}.get(len(shape), "row")  # type: ignore[return-value]
+        finest: dict[int, Where] = {3: "position", 2: "step"}
+        return finest.get(len(shape), "row")

@@ -74,7 +74,7 @@ def styled() -> Iterator[None]:
     with mpl.rc_context():
         # A user's matplotlibrc must not change a report.
         mpl.rcdefaults()
-        mpl.rcParams.update(_RC)  # type: ignore[arg-type, unused-ignore]
+        mpl.rcParams.update(_RC)  # type: ignore[arg-type, unused-ignore] # newer hints list every key
         yield
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 
@@ -111,8 +112,8 @@ def sizes(ledger: Ledger, records: Records) -> Table:
 _HEAD = (Column("trainer"), Column("network"), Column("data"))
 
 
-def _who(who: object) -> tuple[Cell, Cell, Cell]:
-    data, network, series = (str(part) for part in who)  # type: ignore[attr-defined]
+def _who(who: Any) -> tuple[Cell, Cell, Cell]:
+    data, network, series = (str(part) for part in who)
     return Cell(series), Cell(network), Cell(data)
 
 

@@ -187,7 +187,8 @@ def _read(line: Mapping[str, str]) -> Trial:
     texts = {f.name: visible(line[f.name], 120) for f in fields(Trial)}
     numbers = {"rows": int(line["rows"]), "epochs": int(line["epochs"])}
     validation = float(line["validation"]) if line["validation"] else math.nan
-    return Trial(**{**texts, **numbers, "validation": validation, "chosen": line["chosen"] == "yes"})  # type: ignore[arg-type]
+    found: dict[str, Any] = {**texts, **numbers, "validation": validation, "chosen": line["chosen"] == "yes"}
+    return Trial(**found)
 
 
 def _whole(value: object) -> int:

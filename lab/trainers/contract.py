@@ -38,7 +38,7 @@ def check_trainer(trainer: type[Trainer] | Make) -> list[str]:
     make: Make = trainer
     if isinstance(trainer, type):
         kind: Any = trainer
-        make = lambda: kind(mlp(depth=2, width=8), seed=0, batch_size=10)  # noqa: E731
+        make = partial(kind, mlp(depth=2, width=8), seed=0, batch_size=10)
     passed = []
     for check in (
         _equal_seeds, _rows_unchanged, _any_layout, _save_and_load, _resume, _answers, _one_class, _no_rows,

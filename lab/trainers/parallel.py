@@ -111,7 +111,7 @@ class LayerParallelTrainer(ForwardForwardTrainer):
     ) -> Self:
         if self._pipeline is not None:
             raise UsageError("workers are training this network; end the training before it is built or loaded anew")
-        pool = self.ops.pool  # type: ignore[attr-defined]
+        pool = self.ops.pool  # type: ignore[attr-defined] # its backend is numpy, which has one
         pool.source = self._shared
         try:
             super().build(in_shape, n_outputs, task, scale, alphabet)

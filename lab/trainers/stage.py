@@ -45,7 +45,7 @@ class Stage:
         """Serve until the ring before ends."""
         trainer = self.trainer
         trainer.threads = trainer.worker_threads
-        trainer.ops.threads = trainer.worker_threads  # type: ignore[attr-defined]
+        trainer.ops.threads = trainer.worker_threads  # type: ignore[attr-defined] # as in parallel.py
         self._count_own()
         with trainer._limited():
             while True:
