@@ -51,8 +51,6 @@ def lines_panel(
     left = max([LEFT, *(text_width(plain(m), SMALL) + 10 for m in marks)])
     canvas, axes = axes_in(TITLE + SUBTITLE + 8, HEIGHT, AXIS, left, RIGHT)
     put_titles(canvas, title, subtitle)
-    if log:
-        axes.set_yscale("log")
     shade = 0.18 if frame["series"].nunique() <= 4 else 0.09  # many bands on each other would hide the lines
     for series, rows in frame.groupby("series", sort=False):
         colour, marker = styles[str(series)]
@@ -61,6 +59,8 @@ def lines_panel(
             errorbar=band, err_style="bars" if bars else "band", markevery=max(1, math.ceil(rows[x].nunique() / 8)),
             err_kws={"elinewidth": 1.4} if bars else {"alpha": shade, "linewidth": 0},
         )  # fmt: skip
+    if log:  # only now: seaborn would take means and bands of the logarithms
+        axes.set_yscale("log")
     axes.set_ylim(limits)
     axes.set_xlabel(label)
     axes.set_ylabel("")

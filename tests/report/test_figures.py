@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -16,7 +17,7 @@ from lab.report import svg
 from lab.report.figure import Figure, Look
 from lab.report.figures import KEYS, OPTIONAL, make_figures
 from lab.report.figures_of_rows import accuracy
-from lab.report.lines_panel import log_ticks
+from lab.report.lines_panel import lines_panel, log_ticks
 from lab.report.load import load_records
 from lab.report.numbers import plain
 from lab.report.panel import Panel, fit, round_ticks, text_width
@@ -249,3 +250,15 @@ def test_each_series_has_its_own_look_and_backprop_the_first(whole: Made) -> Non
     look = Look(load_records(whole.runs))
     assert look.styles == {"backprop": series_style(0), "forward-forward": series_style(1)}
     assert look.mean == "the mean over 3 seeds" and look.label("backprop", 3) == "backprop"
+
+
+def test_a_mean_on_a_log_scale_is_that_of_the_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr("lab.report.lines_panel.finish", lambda canvas, *_: drawn.extend(canvas.axes))
+    rows = pd.DataFrame({"series": "a", "epoch": [1, 1, 2, 2], "shown": [1.0, 100.0, 0.0, 8.0]})
+    lines_panel(
+        "p", "title", "subtitle", rows, {"a": ("#000000", "o")}, "alt", x="epoch", y="shown", label="epochs",
+        limits=(1.0, 100.0), log=True, bars=False, band=lambda values: (values.min(), values.max()),
+    )  # fmt: skip
+    assert drawn[0].get_yscale() == "log"
+    assert drawn[0].lines[0].get_ydata().tolist() == [50.5, 4.0]
