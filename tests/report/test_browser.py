@@ -12,6 +12,8 @@ import pytest
 from tests.report.browser import Window, window
 from tests.report.conftest import Made
 
+REPORTS = Path(__file__).parents[2] / "reports"
+
 SHOWN = """
 const column = [...document.querySelectorAll(`#table-${arguments[0]} thead th`)]
   .findIndex((head) => head.innerText.replace(/\\s+/g, " ").startsWith(arguments[1]));
@@ -51,6 +53,13 @@ def choose(page: Window, name: str, value: str) -> None:
         """,
         name, value,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("path", sorted(REPORTS.glob("*/index.html")), ids=lambda path: path.parent.name)
+def test_a_committed_page_asks_for_nothing_and_complains_of_nothing(path: Path, browser: Window) -> None:
+    browser.open(path)
+    assert browser.complaints() == []
+    assert not [url for url in browser.requests() if not url.startswith(("data:", "file:"))]
 
 
 def test_the_page_asks_for_nothing_and_complains_of_nothing(page: Window) -> None:

@@ -53,7 +53,7 @@ for (const [name, found] of values) {
   label.append(name, select);
   bar.append(label);
 }
-if (bar.children.length) {
+if (bar?.children.length) {
   bar.append(said);
   bar.hidden = false;
 }
