@@ -1,4 +1,4 @@
-"""`python -m lab.bench [speed | layers | inference | scaling | parallel | memory | report]`, or `lab bench ...`."""
+"""`python -m lab.bench [COMMAND]`, or `lab bench ...`: see `COMMANDS`; without one, speed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from lab.errors import LabError, UsageError
 from lab.record.storage import make_folder
 
-COMMANDS = ("speed", "layers", "inference", "scaling", "parallel", "memory", "report")
+COMMANDS = ("speed", "layers", "inference", "scaling", "parallel", "memory", "store", "report")
 _USUAL = "4x2000,3x1000"
 _TINY = ("lab", "torch", "torch-plain", "torch-fused", "gemm-numpy")  # what needs no compiling
 _OUT = {
@@ -21,6 +21,7 @@ _OUT = {
     "inference": Path("reports/speed"),
     "parallel": Path("reports/speed"),
     "memory": Path("reports/memory"),
+    "store": Path("reports/reliability"),
 }
 _TRIED = Path("build/bench")  # of --quick, whose figures must not take the place of measured ones
 
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
             raise UsageError(unknown("bench command", word, COMMANDS))
         commands = {
             "speed": _speed, "layers": _layers, "inference": _inference, "scaling": _scaling, "parallel": _parallel,
-            "memory": _memory, "report": _report,
+            "memory": _memory, "store": _store, "report": _report,
         }  # fmt: skip
         return commands[word](arguments)
     except LabError as error:
@@ -234,7 +235,28 @@ def _memory(arguments: list[str]) -> int:
     return _saved(result, asked.out)
 
 
+def _store(arguments: list[str]) -> int:
+    from lab.bench import store_page
+    from lab.bench.store import Plan, measure
+    from lab.bench.tables import machine_lines
+
+    usual = Plan()
+    parser = _parser("store", "Thousands of run folders: operations a run, and what reading all of them takes.")
+    parser.add_argument("--sizes", type=_numbers, default=usual.sizes, help="run folders, ... (10000,100000)")
+    parser.add_argument("--records", help="folder with runs whose records are copied (two small runs, made for it)")
+    parser.add_argument("--keep", help="folder to write the stores to and leave them in (a temporary one)")
+    parser.add_argument("--repeats", type=_positive, default=usual.repeats, help="readings of each store (1)")
+    asked = _asked("store", parser, arguments)
+    plan = Plan((40,) if asked.quick else asked.sizes, asked.records, asked.keep, asked.repeats)
+    result = measure(plan, _tell)
+    tables = [store_page.operations_table(result), store_page.reading_table(result)]
+    print("\n".join([*machine_lines(result), *(f"\n{table.text()}" for table in tables)]))
+    print(f"\n{store_page.save(result, asked.out)}")
+    return 0
+
+
 def _report(arguments: list[str]) -> int:
+    from lab.bench import store_page
     from lab.bench.output import render
 
     parser = _parser("report", "Draws tables and figures anew from the JSON files of earlier measurements.")
@@ -244,7 +266,7 @@ def _report(arguments: list[str]) -> int:
     if not folders:
         raise UsageError("there is nothing to draw: neither reports/speed nor reports/memory is there; measure first")
     for folder in folders:
-        print(render(folder))
+        print(store_page.render(folder) if (folder / "store.json").exists() else render(folder))
     return 0
 
 

@@ -7,7 +7,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from lab.errors import DataError, OtherVersion
@@ -51,7 +51,7 @@ class RunRecord:
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object; a number that is not finite becomes null, which every JSON reader understands."""
-        found: dict[str, Any] = _finite(asdict(self))
+        found: dict[str, Any] = _finite({f.name: getattr(self, f.name) for f in fields(self)})
         return {"schema": found.pop("schema"), **found}
 
     def stands(self, code: str | None = None) -> bool:

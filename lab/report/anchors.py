@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_RUNS = 500  # that have a row on the page: more make it slow, and nobody reads to its end
 _ODD = re.compile(r"[^A-Za-z0-9.-]")
 
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
 from lab.report import svg
+from lab.report.anchors import MOST_RUNS
 from lab.report.load import Records
 from lab.report.panel import Key, Panel, key_panel
 from lab.report.statistics import mean_interval
@@ -21,6 +23,7 @@ from lab.report.text import counted, listed
 
 COLUMNS = 2
 GUESSES = "chance"
+MOST_MARKS = 60  # of single runs of a series: more are a smear
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ class Look:
     """What the figures of one set of records share: a series has the same colour and marker in all of them.
 
     `runs` are the runs that count, `settings` their pairs of data set and network, `mean` says what a mark stands for
-    ("the mean over 3 seeds"), `spread` whether there are intervals, `doubt` why times may not be compared.
+    ("the mean over 3 seeds"), `spread` whether there are intervals, `doubt` why times may not be compared, `most` the
+    most runs of a series, `listed` whether every run has a row on the page.
     """
 
     def __init__(self, records: Records, doubt: str = "") -> None:
@@ -87,6 +91,7 @@ class Look:
         self.settings = list(dict.fromkeys(zip(self.runs["data"], self.runs["network"], strict=True)))
         sizes = self.runs.groupby(["data", "network", "series"])["run_id"].count()
         low, high = int(sizes.min()), int(sizes.max())
+        self.most, self.listed = high, len(records.runs) <= MOST_RUNS
         self.spread, self._uneven = high > 1, low != high
         seeds = counted(low, "seed") if low == high else f"{low} to {high} seeds"
         self.mean = f"the mean over {seeds}" if high > 1 else "one run of one seed"
@@ -105,6 +110,14 @@ class Look:
     def legend(self, key: str, series: set[str]) -> Panel:
         """The key to the colours of these series."""
         return key_panel(f"{key}-key", [Key(s, *style) for s, style in self.styles.items() if s in series])
+
+
+def few(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """At most `MOST_MARKS` of the rows, evenly chosen by rank in a column, the least and the largest among them."""
+    if len(rows) <= MOST_MARKS:
+        return rows
+    ranks = np.linspace(0, len(rows) - 1, MOST_MARKS).round().astype(int)
+    return rows.sort_values(column, kind="stable").iloc[ranks]
 
 
 def band(values: pd.Series) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lab.report.anchors import mean_link, run_link
-from lab.report.figure import Figure, Look, not_drawn
+from lab.report.figure import Figure, Look, few, not_drawn
 from lab.report.fronts import on_front
 from lab.report.metrics import FRACTION, METRICS, PRIMARY, Metric
 from lab.report.numbers import significant
@@ -89,13 +89,13 @@ def _points(look: Look, runs: pd.DataFrame, cost: Cost, metric: Metric) -> dict[
     several = runs["network"].nunique() > 1
     found = {}
     for (network, series), rows in known.items():
+        many = mean_link(rows, _said(rows[cost.key].mean(), rows[metric.key].mean(), cost, metric))
         singles = tuple(
             (float(r[cost.key]) * cost.scale, float(r[metric.key]) * metric.unit.scale,
-             run_link(r, _said(r[cost.key], r[metric.key], cost, metric)))
-            for r in rows.to_dict("records")
+             run_link(r, _said(r[cost.key], r[metric.key], cost, metric)) if look.listed else many)
+            for r in few(rows, metric.key).to_dict("records")
         )  # fmt: skip
-        x, y = mean_interval([s[0] for s in singles]), mean_interval([s[1] for s in singles])
-        many = mean_link(rows, _said(rows[cost.key].mean(), rows[metric.key].mean(), cost, metric))
+        x, y = mean_interval([*(rows[cost.key] * cost.scale)]), mean_interval([*(rows[metric.key] * metric.unit.scale)])
         alone = len(singles) == 1
         found[network, series] = Point(
             network if several else "", *look.styles[series], x, y, (network, series) in front,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from lab.report.anchors import mean_link, run_link
-from lab.report.figure import Figure, Look, spoken
+from lab.report.figure import MOST_MARKS, Figure, Look, few, spoken
 from lab.report.metrics import BYTES, FRACTION, MEMORY_PARTS, METRICS, PRIMARY, TIME_PARTS, Metric, plus_minus
 from lab.report.numbers import plain, significant
 from lab.report.panel import Key, Panel, key_panel
@@ -28,6 +28,8 @@ def accuracy(look: Look) -> Figure:
         cut |= _goes_on([row for group in groups.values() for row in group])
         labels.add(metric.label)
     strokes = ", the line through it its 95 % t interval over seeds, each small stroke one seed" if look.spread else ""
+    if look.most > MOST_MARKS:
+        strokes += f" (of more than {MOST_MARKS}, so many from the least to the largest)"
     arrows = " An arrowhead marks an interval that goes on." if cut else ""
     caption = (
         f"Each mark is {look.mean}{strokes}. Further left is better.{arrows} "
@@ -121,12 +123,17 @@ def _rows(look: Look, runs: pd.DataFrame, metric: Metric) -> dict[str, list[Row]
             cost = f", {plain(costs[0])} {'row' if costs[0] == 1 else 'rows'} each" if len(costs) == 1 else ""
             value, short = f"{value}/s{cost}", f"{metric.show(mean_interval(stored).mean)}/s"
         label = look.label(str(series), len(points))
+        drawn = few(rows.dropna(subset=[metric.key]), metric.key)
+        mean = mean_link(rows, f"{metric.label} {value}")
         links = tuple(
             run_link(run, f"{metric.label} {value_text(mean_interval([run[metric.key]]), metric)}")
-            for run in rows.to_dict("records")
+            for run in drawn.to_dict("records")
         )
-        mean = links[0] if len(links) == 1 else mean_link(rows, f"{metric.label} {value}")
-        row = Row(label, value, short, *look.styles[str(series)], mean_interval(points), tuple(points), links, mean)
+        if not look.listed:  # these runs may have no row to lead to
+            links = (mean,) * len(drawn)
+        marks = tuple(float(v) * metric.unit.scale for v in drawn[metric.key])
+        alone = links[0] if len(links) == 1 else mean
+        row = Row(label, value, short, *look.styles[str(series)], mean_interval(points), marks, links, alone)
         groups.setdefault(str(network), []).append(row)
     return groups
 

@@ -105,7 +105,8 @@ def _measured(records: Records) -> list[str]:
         return []
     tested = runs[(runs["n_test"] > 0) & runs["test_error"].notna()]
     if len(tested):
-        ends = [wilson(r["test_error"], int(r["n_test"])) for r in tested.to_dict("records")]
+        asked = set(zip(tested["test_error"].tolist(), tested["n_test"].tolist(), strict=True))
+        ends = [wilson(error, int(n)) for error, n in asked]
         worst = max((high - low) / 2 for low, high in ends)
         sentences.append(
             "Intervals are over seeds: they say how a repeated run would come out on the same test images, not on "

@@ -23,10 +23,11 @@ unknown number is NaN. Text has passed `text.visible`. A record that cannot be r
 
 from __future__ import annotations
 
+import gc
 import math
 import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,22 +35,12 @@ from typing import Any
 import pandas as pd
 
 from lab.errors import UsageError
-from lab.report import tuning, variants
-from lab.report.extract import (
-    COLUMNS,
-    KEYS,
-    NUMERIC,
-    SPEEDS,
-    block_rows,
-    diagnostic_rows,
-    epoch_rows,
-    quality_rows,
-    run_row,
-)
+from lab.report import tuning
+from lab.report.extract import COLUMNS, SPEEDS
+from lab.report.frames import Gathered
 from lab.report.ledger import Ledger, read_ledger
-from lab.report.metrics import MEMORY_PARTS, PRIMARY, TIME_PARTS
 from lab.report.read import STATUSES, Unreadable, read_record, words
-from lab.report.text import short_id, visible
+from lab.report.text import visible
 from lab.report.tuning import Trial
 
 NOT_RUNS = "sweeps"
@@ -101,32 +92,47 @@ def load_records(
     table cannot be read.
     """
     plan = {words(e.get("run_id")): e for e in expected or () if words(e.get("run_id"))}
-    wanted = list(dict.fromkeys([*(run_ids or ()), *plan])) if run_ids is not None or expected is not None else None
+    wanted = dict.fromkeys([*(run_ids or ()), *plan]) if run_ids is not None or expected is not None else None
     notes: list[tuple[str, str]] = []
-    found: dict[str, tuple[Path, dict[str, Any]]] = {}
-    for folder in run_folders([runs] if isinstance(runs, Path | str) else runs):
-        if wanted is not None and folder.name not in wanted:
-            continue
-        record = _read(folder, plan.get(folder.name, {}))
-        # The folder's name is the run's identity: a copied folder with an old id inside must not hide the original.
-        if words(record.get("run_id")) not in ("", folder.name):
-            notes.append((visible(folder.name, 80), f"its record calls itself {visible(record['run_id'], 80)}"))
-        if folder.name in found:
-            notes.append((visible(folder.name, 80), f"found twice; the one in {visible(folder.parent)} is left out"))
-            continue
-        found[folder.name] = folder, record
+    found, seen = Gathered(notes), set[str]()
+    with _no_collecting():
+        for folder in run_folders([runs] if isinstance(runs, Path | str) else runs):
+            name = folder.name
+            if wanted is not None and name not in wanted:
+                continue
+            record = _read(folder, plan.get(name, {}))
+            # The folder's name is the run's identity: a copied folder with an old id inside must not hide the original.
+            if words(record.get("run_id")) not in ("", name):
+                notes.append((visible(name, 80), f"its record calls itself {visible(record['run_id'], 80)}"))
+            if name in seen:
+                notes.append((visible(name, 80), f"found twice; the one in {visible(folder.parent)} is left out"))
+                continue
+            seen.add(name)
+            found.add(name, folder, record)
     for name in wanted or ():
-        if name not in found:
+        if name not in seen:
             lost = {**plan.get(name, {}), "status": "missing", "reason": "there is no such run folder"}
-            found[name] = Path(), lost
+            found.add(name, Path(), lost)
     roots = [Path(root) for root in ([runs] if isinstance(runs, Path | str) else runs)]
     ledger = read_ledger(roots[0]) if len(roots) == 1 else None
-    frames = _frames(found, notes)
+    frames = found.frames()
     if ledger is not None and not ledger.protocol.timed:
         _untime(frames)
     trials = tuple(tuning.beside([runs] if isinstance(runs, Path | str) else runs))
     _add_trials(frames["runs"], tuning.tried(trials))
     return Records(**frames, expected=None if wanted is None else len(wanted), ledger=ledger, trials=trials)
+
+
+@contextmanager
+def _no_collecting() -> Iterator[None]:
+    """Without looking for cycles, which rows have none of: the search takes a quarter of the time of reading."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def _untime(frames: dict[str, Any]) -> None:
@@ -145,8 +151,10 @@ def _add_trials(runs: pd.DataFrame, counts: Mapping[tuple[str, str, str], int]) 
 
 def records_of(found: Mapping[str, dict[str, Any]]) -> Records:
     """The same frames of records that lie in no folder, by run id; each has a status."""
-    notes: list[tuple[str, str]] = []
-    return Records(**_frames({name: (Path(), record) for name, record in found.items()}, notes))
+    gathered = Gathered([])
+    for name, record in found.items():
+        gathered.add(name, Path(), record)
+    return Records(**gathered.frames())
 
 
 def run_folders(roots: Sequence[Path]) -> list[Path]:
@@ -174,107 +182,3 @@ def _read(folder: Path, planned: Mapping[str, Any]) -> dict[str, Any]:
         return read_record(path)
     except Unreadable as reason:
         return {**planned, "status": "unreadable", "reason": str(reason)}
-
-
-def _frames(found: Mapping[str, tuple[Path, dict[str, Any]]], notes: list[tuple[str, str]]) -> dict[str, Any]:
-    rows: list[dict[str, Any]] = []
-    for name, (folder, record) in found.items():
-        rows.append(run_row(name, folder, record, notes))
-    settings = _name_series(rows, [record for _, record in found.values()])
-    _count(rows, notes)
-    pairs = sorted(zip(rows, (record for _, record in found.values()), strict=True), key=lambda pair: _order(pair[0]))
-    long: dict[str, list[dict[str, Any]]] = {
-        "epochs": [], "blocks": [], "diagnostics": [], "quality": [], "memory": [], "seconds": [],
-    }  # fmt: skip
-    for row, record in pairs:
-        keys = {k: row[k] for k in KEYS}
-        long["epochs"] += [{**keys, **epoch} for epoch in epoch_rows(record)]
-        long["blocks"] += [{**keys, **block} for block in block_rows(record)]
-        long["diagnostics"] += [{**keys, **figure} for figure in diagnostic_rows(record)]
-        long["quality"] += [{**keys, **figure} for figure in quality_rows(record)]
-        long["memory"] += [{**keys, "part": p, "bytes": row[f"memory_{p}"]} for p in (*MEMORY_PARTS, "peak")]
-        long["seconds"] += [{**keys, "part": p, "seconds": row[f"{p}_seconds"]} for p in TIME_PARTS]
-    data = {"runs": [row for row, _ in pairs], **long}
-    frames = {name: pd.DataFrame(rows, columns=COLUMNS[name]) for name, rows in data.items()}
-    for frame in frames.values():
-        numeric = [c for c in frame.columns if c in NUMERIC]
-        frame[numeric] = frame[numeric].astype(float)
-    frames["memory"] = frames["memory"].dropna(subset=["bytes"]).reset_index(drop=True)
-    frames["seconds"] = frames["seconds"].dropna(subset=["seconds"]).reset_index(drop=True)
-    return {**frames, "notes": tuple(sorted(notes)), "settings": settings}
-
-
-def _name_series(
-    rows: list[dict[str, Any]], records: list[dict[str, Any]]
-) -> dict[tuple[str, str, str], dict[str, str]]:
-    """Adds `variant` and `series` to the rows.
-
-    Where a network saw different contents under one name, these get their digest added, so that they are not compared.
-    """
-    digests: dict[tuple[str, str], set[str]] = {}
-    for row in rows:
-        digests.setdefault((row["data"], row["network"]), set()).update([row["digest"]] if row["digest"] else [])
-    several = {data for (data, _), found in digests.items() if len(found) > 1}
-    for row in rows:
-        if row["data"] in several and row["digest"]:
-            row["data"] = f"{row['data']} ({visible(row['digest'], 400)[:8]})"
-    groups: dict[tuple[str, str, str], dict[str, dict[str, str]]] = {}
-    keys, known = [], variants.Known()
-    for row, record in zip(rows, records, strict=True):
-        text, flat = known.settings(record.get("config"))
-        keys.append(text)
-        if flat:
-            groups.setdefault((row["data"], row["network"], row["trainer"]), {})[text] = flat
-    labels = {place: _labels(options) for place, options in groups.items()}
-    named: dict[tuple[str, str, str], dict[str, str]] = {}
-    for row, text in zip(rows, keys, strict=True):
-        place = row["data"], row["network"], row["trainer"]
-        row["variant"] = labels.get(place, {}).get(text, "")
-        row["series"] = f"{row['trainer']} ({row['variant']})" if row["variant"] else row["trainer"]
-        named[(row["data"], row["network"], row["series"])] = groups.get(place, {}).get(text, {})
-    return named
-
-
-def _labels(options: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    order = sorted(options)
-    return dict(zip(order, variants.variant_labels([options[o] for o in order]), strict=True))
-
-
-def _count(rows: list[dict[str, Any]], notes: list[tuple[str, str]]) -> None:
-    """Marks the runs that enter means: ended ok, with a result, each seed once (the one that finished last)."""
-    latest: dict[tuple[str, ...], dict[str, Any]] = {}
-    for row in sorted(rows, key=lambda r: (r["finished"], r["run_id"])):
-        if row["status"] != "ok" or math.isnan(row[PRIMARY[row["task"]].key]):
-            continue
-        key = (row["data"], row["network"], row["series"], row["seed"] or row["run_id"])
-        if key in latest:
-            older = latest[key]
-            older["counted"] = False
-            notes.append(
-                (
-                    older["run_id"],
-                    f"has the seed of {short_id(row['run_id'])}, which finished later; it is counted once",
-                )
-            )
-        row["counted"] = True
-        latest[key] = row
-
-
-def _order(row: dict[str, Any]) -> tuple[Any, ...]:
-    family = {"backprop": 0, "forward_forward": 1}.get(row["family"], 2)
-    known = [i for i, name in enumerate(variants.DATA_ORDER) if row["data"].split(" (")[0] == name]
-    names = [natural(row[k]) for k in ("data", "network")]
-    return (
-        known or [len(variants.DATA_ORDER)],
-        *names,
-        family,
-        natural(row["series"]),
-        len(row["seed"]),
-        row["seed"],
-        row["run_id"],
-    )
-
-
-def natural(text: str) -> list[tuple[int, str]]:
-    """Sorts "mlp 3x500" before "mlp 10x500", and capitals beside small letters."""
-    return [(len(part), part) if part.isdigit() else (0, part) for part in re.split(r"(\d+)", text.casefold())]

@@ -80,7 +80,9 @@ def walk(value: object, *path: str) -> Any:
 
 def number(value: object) -> float:
     """Returns a JSON number as float; NaN for anything else, infinities and numbers beyond float included."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if type(value) is float:  # as most are
+        return value if math.isfinite(value) else math.nan
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return math.nan
     try:
         result = float(value)

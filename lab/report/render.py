@@ -145,10 +145,11 @@ def content(
     """Everything that both the page and its Markdown twin say, as plain text."""
     question = _question(records)
     asked = "" if records.ledger is None else records.ledger.protocol.question
+    named = {cell.run for table in (*results, *tables) for row in table.rows for cell in row if cell.run}
     links = {
-        run["run_id"]: write.link(os.path.relpath(run["folder"], out.absolute()).replace(os.sep, "/") + "/")
-        for run in records.runs.to_dict("records")
-        if run["folder"]
+        run: write.link(os.path.relpath(folder, out.absolute()).replace(os.sep, "/") + "/")
+        for run, folder in zip(records.runs["run_id"], records.runs["folder"], strict=True)
+        if folder and run in named
     }
     counts = records.counts
     return {

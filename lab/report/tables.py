@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from lab.report.anchors import mean_anchor, run_anchor
+from lab.report.anchors import MOST_RUNS, mean_anchor, run_anchor
 from lab.report.compare import Comparison
 from lab.report.fronts import fronts, targets
 from lab.report.load import Records
@@ -152,10 +152,15 @@ def paired(comparisons: list[Comparison]) -> Table:
 
 
 def every_run(records: Records) -> Table:
-    """Every run that was found or expected, with its status and a link to its folder."""
+    """Every run that was found or expected, with its status and a link to its folder; of very many, the doubtful ones.
+
+    Where there are more than `MOST_RUNS`, those that do not enter the means come first and the others fill it up.
+    """
     runs = records.runs
+    if len(runs) > MOST_RUNS:
+        runs = runs.loc[runs["counted"].astype(bool).sort_values(kind="stable").index[:MOST_RUNS]]
     names = [k for k in ("test_error", "test_rmse", "train_seconds", "samples_per_second", "memory_peak")
-             if runs[k].notna().any()]  # fmt: skip
+             if records.runs[k].notna().any()]  # fmt: skip
     rows: list[tuple[Cell, ...]] = []
     for run in runs.to_dict("records"):
         reason = run["reason"] or ("not in the means" if run["status"] == "ok" and not run["counted"] else "")
@@ -174,8 +179,12 @@ def every_run(records: Records) -> Table:
         Column("epochs", True), *(Column(METRICS[k].label, True, METRICS[k].symbol) for k in names), Column("reason"),
     )  # fmt: skip
     caption = "Each run leads to its folder; its record.json holds the config, environment and every number used here."
+    title = "Every run"
+    if len(runs) < len(records.runs):
+        title = f"{len(runs)} of {len(records.runs):,} runs"
+        caption += " Runs that do not enter the means come first, the others as far as there is room; runs.csv has all."
     anchors = tuple(run_anchor(run_id) for run_id in runs["run_id"])
-    return Table("runs", "Every run", caption, columns[: len(rows[0])] if rows else columns, tuple(rows), anchors)
+    return Table("runs", title, caption, columns[: len(rows[0])] if rows else columns, tuple(rows), anchors)
 
 
 def _grouped(key: str, title: str, caption: str, frame: pd.DataFrame, columns: list[tuple[Column, Build]]) -> Table:

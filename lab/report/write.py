@@ -50,8 +50,8 @@ def runs_csv(records: Records) -> str:
     target = io.StringIO()
     writer = csv.writer(target, lineterminator="\n")
     writer.writerow(order)
-    for run in records.runs[order].to_dict("records"):
-        writer.writerow([_value(run[name]) for name in order])
+    columns = [[_value(value) for value in records.runs[name].tolist()] for name in order]
+    writer.writerows(zip(*columns, strict=True))
     return target.getvalue()
 
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from lab.report import svg
-from lab.report.figure import Figure, Look
+from lab.report.figure import MOST_MARKS, Figure, Look, few
 from lab.report.figures import KEYS, OPTIONAL, make_figures
 from lab.report.figures_of_rows import accuracy
 from lab.report.lines_panel import lines_panel, log_ticks
@@ -262,3 +262,23 @@ def test_a_mean_on_a_log_scale_is_that_of_the_values(monkeypatch: pytest.MonkeyP
     )  # fmt: skip
     assert drawn[0].get_yscale() == "log"
     assert drawn[0].lines[0].get_ydata().tolist() == [50.5, 4.0]
+
+
+def test_marks_of_very_many_seeds_are_few() -> None:
+    """The least, the largest and the middle stay; few seeds are all drawn, in their order."""
+    rows = pd.DataFrame({"error": [float(i) for i in reversed(range(1001))]})
+    drawn = list(few(rows, "error")["error"])
+    assert len(drawn) == MOST_MARKS and (drawn[0], drawn[-1]) == (0.0, 1000.0)
+    assert abs(drawn[MOST_MARKS // 2] - 500) < 20
+    assert list(few(rows.head(2), "error")["error"]) == [1000.0, 999.0]
+
+
+def test_no_mark_leads_to_a_run_that_has_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(3):
+        write(tmp_path, make_record(seed=seed, epochs=1))
+    found = load_records(tmp_path)
+    with styled():
+        listed = ET.tostring(accuracy(Look(found)).panels[0].element)
+        monkeypatch.setattr("lab.report.figure.MOST_RUNS", 2)
+        many = ET.tostring(accuracy(Look(found)).panels[0].element)
+    assert b"#run-" in listed and b"#run-" not in many and b"#mean-" in many

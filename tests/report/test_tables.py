@@ -6,12 +6,15 @@ import csv
 import io
 from pathlib import Path
 
+import pytest
+
 from lab.report import write
 from lab.report.compare import compare
 from lab.report.load import load_records
 from lab.report.table import Cell, Column, Table
 from lab.report.tables import every_run, folded, make_tables, summary
 from lab.report.terminal import summary_text
+from lab.report.text import short_id
 from tests.report.conftest import Made
 from tests.report.records import make_record
 from tests.report.records import write as write_record
@@ -43,6 +46,16 @@ def test_every_run_says_how_it_ended(bad: Made) -> None:
     cells = {row[0].text: row for row in table.rows}
     assert cells["memory"][1].text == "out of memory" and cells["memory"][1].strong
     assert cells["memory"][-1].text == "needed 9 GiB of 8" and cells["memory"][0].run == "memory"
+
+
+def test_of_very_many_runs_the_doubtful_are_shown(bad: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = load_records(bad.runs)
+    doubtful = set(records.runs.loc[~records.runs["counted"].astype(bool), "run_id"])
+    monkeypatch.setattr("lab.report.tables.MOST_RUNS", len(doubtful) + 1)
+    assert len(records.runs) > len(doubtful) + 1
+    table = every_run(records)
+    assert {row[0].text for row in table.rows[:-1]} == {short_id(run) for run in doubtful}
+    assert table.title == f"{len(doubtful) + 1} of {len(records.runs)} runs" and "runs.csv has all" in table.caption
 
 
 def test_a_column_that_repeats_one_name_moves_to_the_caption() -> None:

@@ -79,15 +79,9 @@ def selected_on_test(evidence: Evidence) -> Finding:
     if by_test:
         return failed(f"{named(by_test)} chose a setting or an epoch by the test rows.", by_test)
     variants = runs.groupby(["data", "network", "trainer"])["series"].transform("nunique") > 1
-    stops = np.array(
-        [
-            any(
-                k.startswith("stop.") for k in evidence.records.settings.get((r["data"], r["network"], r["series"]), {})
-            )
-            for r in runs.to_dict("records")
-        ],
-        dtype=bool,
-    )
+    stopped = {key for key, options in evidence.records.settings.items() if any(k.startswith("stop.") for k in options)}
+    keys = zip(runs["data"], runs["network"], runs["series"], strict=True)
+    stops = np.array([key in stopped for key in keys], dtype=bool)
     chose = variants | (runs["trials"] > 1) | stops
     bare = list(runs[chose & (runs["n_valid"] == 0)]["run_id"])
     if bare:
