@@ -72,10 +72,11 @@ class Windows:
 
     @cached_property
     def plane(self) -> tuple[int, int]:
-        """Rows and columns of a phase; the last run may reach into a row more than the windows."""
+        """Rows and columns of a phase; the last run may reach into rows behind those of the windows."""
         (H, W), (kh, kw), (sh, sw), (ph, pw) = self.size, self.kernel, self.stride, self.padding
-        rows = max(self.out[0] + (kh - 1) // sh, -(-(H + ph) // sh)) + (kw > sw)
-        return rows, -(-(W + pw) // sw)
+        pitch = -(-(W + pw) // sw)
+        rows = max(self.out[0] + (kh - 1) // sh, -(-(H + ph) // sh))
+        return rows + -(-((kw - 1) // sw) // pitch), pitch
 
     @cached_property
     def run(self) -> int:

@@ -71,6 +71,33 @@ def test_equals_torch(geometry: Any, n: int) -> None:
     check_against_torch(layer, rows(n, *shape), reference)
 
 
+@pytest.mark.parametrize("kernels", ["auto", "numpy"])
+@pytest.mark.parametrize(("height", "width", "kernel", "stride", "padding"), [
+    (5, 2, (1, 6), (4, 1), (0, 2)), (3, 2, (1, 6), (1, 1), (0, 2)),
+    (1, 1, (3, 8), (1, 1), (1, 4)), (2, 1, (2, 7), (1, 2), (1, 3)),
+])  # fmt: skip
+def test_kernels_wider_than_the_image(
+    height: int, width: int, kernel: Any, stride: Any, padding: Any, kernels: Any
+) -> None:
+    """Against the definition: every window by itself."""
+    ops, layer = NumpyBackend("float64", kernels=kernels), Conv2D(2, kernel, stride=stride, padding=padding)
+    _, Ho, Wo = layer.build((2, height, width), ops, np.random.default_rng(0))
+    x, W = rows(3, 2, height, width), layer.params["W"].reshape(2, 2, *kernel)
+    padded = np.pad(x, ((0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2))
+    y, cache = layer.forward(x, Ctx(ops, keep=True))
+    dy = rows(*y.shape, seed=1)
+    dx, grads = layer.backward(dy, cache, Ctx(ops))
+    want, dW, dp = np.zeros_like(y), np.zeros_like(W), np.zeros_like(padded)
+    for i, j in np.ndindex(Ho, Wo):
+        window = np.s_[:, :, i * stride[0] : i * stride[0] + kernel[0], j * stride[1] : j * stride[1] + kernel[1]]
+        want[:, :, i, j] = np.einsum("nchw,ochw->no", padded[window], W) + layer.params["b"]
+        dW += np.einsum("no,nchw->ochw", dy[:, :, i, j], padded[window])
+        dp[window] += np.einsum("no,ochw->nchw", dy[:, :, i, j], W)
+    assert np.allclose(y, want) and np.allclose(grads["W"].reshape(W.shape), dW)
+    assert dx is not None
+    assert np.allclose(dx, dp[:, :, padding[0] : padding[0] + height, padding[1] : padding[1] + width])
+
+
 @pytest.mark.parametrize("tile", [1, 5000, 1 << 30])
 @pytest.mark.parametrize("channels", [2, 9])
 def test_tiles_change_nothing(tile: int, channels: int, monkeypatch: Any) -> None:
