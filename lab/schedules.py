@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from fractions import Fraction
 from typing import Literal, TypeAlias
 
 from lab.errors import UsageError
@@ -37,12 +38,13 @@ def check_schedule(schedule: Schedule) -> None:
         _step(text)
 
 
-def _step(text: str) -> tuple[int, float, float]:
+def _step(text: str) -> tuple[int, Fraction, float]:
     """After how many epochs a step comes, plus which share of them all, and its factor."""
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(%?):(\d{1,9}(?:\.\d{1,9})?)", text)
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(%?):([0-9]{1,9}(?:\.[0-9]{1,9})?)", text)
     if match is None or ("." in match[1] and not match[2]) or (match[2] and not 0 < float(match[1]) < 100):
         raise UsageError(
             f"{text!r} is no step of a learning rate; write when:factor, such as 50%:0.25 (after half of the "
             "epochs) or 40:0.1 (after 40 epochs)"
         )
-    return (0, float(match[1]) / 100, float(match[3])) if match[2] else (int(match[1]), 0.0, float(match[3]))
+    after = Fraction(match[1])  # exact: 7 % of 100 epochs are 7
+    return (0, after / 100, float(match[3])) if match[2] else (int(after), Fraction(0), float(match[3]))

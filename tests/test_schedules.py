@@ -22,6 +22,8 @@ def test_steps_multiply_the_rate_once_so_many_epochs_are_done() -> None:
     assert [epoch for epoch in range(2, 101) if rates[epoch - 1] != rates[epoch - 2]] == [51, 76, 90, 95]
     assert sorted(set(rates), reverse=True) == [0.25**k for k in range(5)]
     assert [gain(("2:0.1", "50%:0.5"), epoch, 6) for epoch in range(1, 7)] == [1, 1, 0.1, *[pytest.approx(0.05)] * 3]
+    for share in (7, 14, 28, 55, 56):  # which are not exact in binary
+        assert [gain((f"{share}%:0.5",), epoch, 100) for epoch in (share, share + 1)] == [1, 0.5]
     assert gain(("3:0.5",), 9, 10**9) == 0.5 and gain(("1%:0.5",), 9, 10**9) == 1
 
 
@@ -43,7 +45,9 @@ def test_a_config_names_them() -> None:
     assert parse(config.as_dict()) == config
 
 
-@pytest.mark.parametrize("step", ["50%", "0%:0.5", "100%:0.5", "1.5:0.5", "half:0.5", "50%:-1", "5:0.1:2"])
+@pytest.mark.parametrize(
+    "step", ["50%", "0%:0.5", "100%:0.5", "1.5:0.5", "half:0.5", "50%:-1", "5:0.1:2", "\u0665:0.1"]
+)
 def test_what_is_no_step_is_refused(step: str) -> None:
     with pytest.raises(UsageError, match=r"is no step of a learning rate; write when:factor, such as 50%:0\.25"):
         Adam(schedule=(step,))

@@ -50,7 +50,7 @@ def ranges(schedule: BlockSchedule, depth: int, epochs: int) -> list[Range]:
 
 
 def _range(text: str) -> Range:
-    match = re.fullmatch(r"(\d{1,9})-(\d{1,9})", text)
+    match = re.fullmatch(r"([0-9]{1,9})-([0-9]{1,9})", text)
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise UsageError(f"{text!r} is no range of epochs; write first-last, counted from 1, such as 1-11")
     return int(match[1]), int(match[2])
