@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, prod
 
 import numpy as np
 
@@ -42,13 +42,13 @@ class Pieces:
     def pool(self, h: Array, ops: Backend) -> Array:
         """The means, flat: (N, prod(count))."""
         if self.count == self.shape:
-            return h.reshape(len(h), -1)
+            return h.reshape(len(h), prod(self.shape))
         (C, H, W), (_, rows, columns) = self.shape, self.count
         along = ops.empty((len(h) * C * H, columns), kind="workspace")
-        ops.matmul(h.reshape(-1, W), self._means(W, self.wide, ops), along)
+        ops.matmul(h.reshape(len(h) * C * H, W), self._means(W, self.wide, ops), along)
         y = ops.empty((len(h) * C, rows, columns))
-        ops.matmul(self._means(H, self.high, ops).T, along.reshape(-1, H, columns), y)
-        return y.reshape(len(h), -1)
+        ops.matmul(self._means(H, self.high, ops).T, along.reshape(len(h) * C, H, columns), y)
+        return y.reshape(len(h), C * rows * columns)
 
     def spread(self, dy: Array, ops: Backend) -> Array:
         """The gradient of images (N, C, H, W) from that of their means."""
@@ -56,9 +56,9 @@ class Pieces:
             return dy.reshape(len(dy), *self.shape)
         (C, H, W), (_, rows, columns) = self.shape, self.count
         along = ops.empty((len(dy) * C, H, columns), kind="workspace")
-        ops.matmul(self._means(H, self.high, ops), dy.reshape(-1, rows, columns), along)
+        ops.matmul(self._means(H, self.high, ops), dy.reshape(len(dy) * C, rows, columns), along)
         dh = ops.empty((len(dy) * C * H, W))
-        ops.matmul(along.reshape(-1, columns), self._means(W, self.wide, ops).T, dh)
+        ops.matmul(along.reshape(len(dy) * C * H, columns), self._means(W, self.wide, ops).T, dh)
         return dh.reshape(len(dy), C, H, W)
 
     def _means(self, size: int, step: int, ops: Backend) -> Array:

@@ -197,6 +197,8 @@ def test_pieces_are_the_means_of_windows(ops: Backend) -> None:
     want = [[[h[0, c, i : i + 2, j : j + 2].mean() for j in (0, 2)] for i in (0, 2, 4)] for c in range(2)]
     np.testing.assert_allclose(found, want, rtol=1e-6)
     assert Pieces.within((2, 5, 4), 40).count == (2, 5, 4)
+    none = ops.asarray(np.zeros((0, 2, 5, 4)))  # a batch without rows
+    assert pieces.spread(pieces.pool(none, ops), ops).shape == none.shape
     assert Pieces.within((256, 16, 16), 4096).count == (256, 4, 4)
 
 
