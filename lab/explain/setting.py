@@ -16,15 +16,17 @@ from lab.errors import UsageError
 from lab.overrides import explained
 from lab.random import generator
 from lab.trainers import Trainer
+from lab.trainers.local import LocalTrainer
 
 BOTH = ("backprop", "forward_forward")
 # Small enough to be worked by hand; what the command line says comes after these and wins.
 SMALL = {"depth": 2, "width": 2, "units": 2}
 LISTED = {"channels": "[2,2]", "kernel": "[2,2]", "stride": "[1,1]"}  # where a model takes one for each block
-GENERAL = ("trainer.batch_size=1", "trainer.epochs=1", "backend.dtype=float64", "backend.kernels=numpy")
+GENERAL = ("trainer.epochs=1", "backend.dtype=float64", "backend.kernels=numpy")
 # Rows that are made up where no data set is asked for: the first shape that the model takes.
 SHAPES = ((2,), (1, 4, 4), (3, 2))
 CLASSES = 2
+BINNED = 4  # rows where targets are learned as bins: one row alone makes none
 
 
 @dataclass(frozen=True)
@@ -45,17 +47,26 @@ def setting(overrides: Sequence[str], config_dir: str | None = None) -> Setting:
     Raises UsageError for what is no option, and for a backend that does not count its memory.
     """
     asked = [o for o in overrides if o.startswith("trainer=")]
-    trainers = asked[-1].removeprefix("trainer=").strip("[]").split(",") if asked else list(BOTH)
     rest = [o for o in overrides if not o.startswith("trainer=")]
-    configs = {name: _config(name, rest, config_dir) for name in dict.fromkeys(trainers)}
+    experiment = any(re.match(r"\+?experiment=", o) for o in rest)
+    if experiment and not asked:  # it brings a trainer of its own
+        groups: list[list[str]] = [[]]
+    else:
+        names = asked[-1].removeprefix("trainer=").strip("[]").split(",") if asked else BOTH
+        groups = [[f"trainer={name}"] for name in dict.fromkeys(names)]
+    configs = _configs(groups, rest, config_dir)
     config = next(iter(configs.values()))
     if any(c.backend["name"] != "numpy" for c in configs.values()):
         raise UsageError("explain counts the memory of the CPU's buffers; leave out backend, or use backend=numpy")
-    n = int(config.trainer["batch_size"])
-    if any(re.match(r"\+?data[.=]", o) for o in rest):
-        data = load_dataset(config.data["name"], valid=config.data["valid"], limit=config.data["limit"])
+    usual = _composed([], config_dir)["data"]["name"]
+    if any(re.match(r"\+?data[.=]", o) for o in rest) or (experiment and config.data["name"] != usual):
+        data = load_dataset(config.data["name"], **config.data_options)
         train = data.train
+        if train.y.dtype.kind == "f" and any(isinstance(build(c), LocalTrainer) for c in configs.values()):
+            configs = _configs(groups, rest, config_dir, BINNED)
+        n = max(int(c.trainer["batch_size"]) for c in configs.values())
         return Setting(configs, Split(train.x[:n], train.y[:n], scale=train.scale), data.name, tuple(overrides))
+    n = int(config.trainer["batch_size"])
     return Setting(configs, made_up(list(configs.values()), n), "made up", tuple(overrides))
 
 
@@ -87,18 +98,24 @@ def made_up(configs: Sequence[RunConfig], n: int) -> Split:
     raise UsageError(f"{refused}; name the data to explain it with, such as data=digits")
 
 
-def _config(trainer: str, rest: Sequence[str], config_dir: str | None) -> RunConfig:
-    def parsed(*small: str) -> RunConfig:
-        return parse(_composed([group, *small, *rest], config_dir))
+def _configs(
+    groups: Sequence[list[str]], rest: Sequence[str], config_dir: str | None, batch: int = 1
+) -> dict[str, RunConfig]:
+    found = [_config(group, rest, config_dir, batch) for group in groups]
+    return {config.trainer["name"]: config for config in found}
 
-    group = f"trainer={trainer}"
-    model = _composed([group, *rest], config_dir)["model"]
+
+def _config(group: list[str], rest: Sequence[str], config_dir: str | None, batch: int) -> RunConfig:
+    def parsed(*small: str) -> RunConfig:
+        return parse(_composed([*group, *small, *rest], config_dir))
+
+    model = _composed([*group, *rest], config_dir)["model"]
     small = [f"model.{key}={value}" for key, value in SMALL.items() if key in model]
     small += [f"model.{key}={value}" for key, value in LISTED.items() if isinstance(model.get(key), list)]
     try:
-        return parsed(*small, *GENERAL)
+        return parsed(*small, *GENERAL, f"trainer.batch_size={batch}")
     except UsageError:  # some cannot learn from one row alone
-        return parsed(*small, *GENERAL, "trainer.batch_size=2")
+        return parsed(*small, *GENERAL, f"trainer.batch_size={max(2, batch)}")
 
 
 def _composed(overrides: list[str], config_dir: str | None) -> dict[str, Any]:

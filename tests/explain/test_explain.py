@@ -264,6 +264,24 @@ def test_everything_on_the_page_is_escaped(found: Explanation) -> None:
 
 
 @pytest.mark.parametrize(
+    ("overrides", "trainer", "rows"),
+    [
+        (["data=diabetes", "model=linear", "trainer=forward_forward"], "forward_forward", 4),
+        (["data=diabetes", "model=linear", "trainer=local", "objective=predsim"], "local", 4),
+        (["experiment=bp_diabetes"], "backprop", 1),
+        (["experiment=ff_diabetes"], "forward_forward", 4),
+        (["experiment=predsim_cnn"], "local", 1),
+    ],
+    ids=str,
+)
+def test_numbers_and_experiments_are_explained(overrides: list[str], trainer: str, rows: int) -> None:
+    found = explain(overrides)
+    (trace,) = found.traces
+    assert (trace.trainer, trace.rows) == (trainer, rows)
+    assert (found.setting.source == "diabetes") == any("diabetes" in word for word in overrides)
+
+
+@pytest.mark.parametrize(
     ("overrides", "words"),
     [
         (["model.dept=3"], "did you mean 'model.depth'"),
