@@ -42,8 +42,10 @@ class SymBa(PairObjective):
         pull = (xp.tanh(u / 2) - 1) * (self.alpha / n / max(1, prod(h.shape[1:])))  # -2 sigmoid(-u), cannot overflow
         slope = xp.empty_like(g)
         slope[rows.positive], slope[rows.negative] = pull, -pull
+        if not rows.n:  # no rows have no mean
+            return Signal(loss, ScaledRows(h, slope))
         seen = {"goodness_positive": g[rows.positive].mean(), "goodness_negative": g[rows.negative].mean()}
-        return Signal(loss, ScaledRows(h, slope), seen=seen if rows.n else {})
+        return Signal(loss, ScaledRows(h, slope), seen=seen)
 
     def evidence(self, h: Array, state: dict[str, Array], ctx: Ctx) -> Array:
         """g for each row of h."""

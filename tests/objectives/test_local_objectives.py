@@ -141,6 +141,8 @@ def test_symba_by_hand(ops: Backend) -> None:
     h = ops.asarray([[2.0, 0.0], [1.0, 1.0], [0.0, 0.0], [1.0, 1.0]])  # g 2, 1 against 0, 1
     signal = SymBa()(h, Rows(2, slice(0, 2), slice(2, 4)), {}, Ctx(ops))
     assert float(signal.loss) == pytest.approx((np.log1p(np.exp(-8)) + np.log(2)) / 2)
+    none = SymBa()(h[:0], Rows(0, slice(0, 0), slice(0, 0)), {}, Ctx(ops))  # warnings are errors here
+    assert float(none.loss) == 0 and not none.seen
 
 
 def test_class_groups_by_hand(ops: Backend) -> None:
