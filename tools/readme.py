@@ -15,6 +15,7 @@ if __name__ == "__main__":
 from lab.audit import Evidence, audit, judged
 from lab.paper.page import readme_table
 from lab.report import load_records
+from lab.report.aims import aims_table
 from lab.report.grid import MEANS, grids
 from lab.report.load import Records
 from lab.report.table import Table
@@ -95,11 +96,16 @@ def section(name: str) -> str:
 
 
 def networks(records: Records, tables: list[Table]) -> str:
-    """A table for each data set, and from how many trials its settings were chosen."""
-    drawn = []
-    for table in tables:
-        drawn += [f"**{table.title}**\n", markdown(table, tuple(column.label for column in table.columns))]
-    return "\n".join([*drawn, " ".join([MEANS, *filter(None, [sentence(records.trials)])]) + "\n"])
+    """A table for each data set, from how many trials its settings were chosen, and which aims were missed."""
+    drawn = [text for table in tables for text in titled(table)]
+    said = " ".join([MEANS, *filter(None, [sentence(records.trials)])]) + "\n"
+    aims = titled(aims_table(records.aims, records.counted)) if records.aims else []
+    return "\n".join([*drawn, said, *aims])
+
+
+def titled(table: Table) -> tuple[str, str]:
+    """A whole table under its title."""
+    return f"**{table.title}**\n", markdown(table, tuple(column.label for column in table.columns))
 
 
 def markdown(table: Table, columns: tuple[str, ...]) -> str:

@@ -35,7 +35,8 @@ from typing import Any
 import pandas as pd
 
 from lab.errors import UsageError
-from lab.report import tuning
+from lab.report import aims, tuning
+from lab.report.aims import Aim
 from lab.report.extract import COLUMNS, SPEEDS
 from lab.report.frames import Gathered
 from lab.report.ledger import Ledger, read_ledger
@@ -51,7 +52,7 @@ ALL_STATUSES = (*STATUSES, "missing", "unreadable")
 class Records:
     """What a report is drawn from. `notes` are (run, sentence) pairs; `settings` the options behind each series;
 
-    `trials` what was tried before the settings were chosen.
+    `trials` what was tried before the settings were chosen, `aims` what was aimed at before the runs were made.
     """
 
     runs: pd.DataFrame
@@ -66,6 +67,7 @@ class Records:
     expected: int | None = None
     ledger: Ledger | None = None  # of a comparison by `lab compare`
     trials: tuple[Trial, ...] = ()
+    aims: tuple[Aim, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -88,8 +90,8 @@ def load_records(
     """Reads the run folders under one or more roots, limited to `run_ids` (or to those of `expected`) where given.
 
     `expected` holds {"run_id": ..., "config": {...}}; what is expected and not found is a row that is "missing".
-    A table of trials beside a root is read too, see `tuning`. Raises UsageError when a root is not a folder, or that
-    table cannot be read.
+    A table of trials and one of aims beside a root are read too, see `tuning` and `aims`. Raises UsageError when a root
+    is not a folder, or such a table cannot be read.
     """
     plan = {words(e.get("run_id")): e for e in expected or () if words(e.get("run_id"))}
     wanted = dict.fromkeys([*(run_ids or ()), *plan]) if run_ids is not None or expected is not None else None
@@ -118,9 +120,10 @@ def load_records(
     frames = found.frames()
     if ledger is not None and not ledger.protocol.timed:
         _untime(frames)
-    trials = tuple(tuning.beside([runs] if isinstance(runs, Path | str) else runs))
+    trials = tuple(tuning.beside(roots))
     _add_trials(frames["runs"], tuning.tried(trials))
-    return Records(**frames, expected=None if wanted is None else len(wanted), ledger=ledger, trials=trials)
+    return Records(**frames, expected=None if wanted is None else len(wanted), ledger=ledger, trials=trials,
+                   aims=aims.beside(roots))  # fmt: skip
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from lab.audit.section import Banner, audit_table, banner, doubt_of_times
 from lab.errors import StorageError, UsageError
 from lab.report import html, text, write
 from lab.report.advice import advice
+from lab.report.aims import aims_table
 from lab.report.compare import Comparison, compare
 from lab.report.figure import Figure, on_page
 from lab.report.figures import KEYS, OPTIONAL, make_figures
@@ -29,7 +30,7 @@ from lab.report.tables import make_tables
 from lab.report.tuning_table import tuning_table
 
 TABLES = (
-    "summary", "comparisons", "significance", "across", "audit", "pareto", "targets", "budget", "protocol",
+    "aims", "summary", "comparisons", "significance", "across", "audit", "pareto", "targets", "budget", "protocol",
     "calibration", "corruption", "outliers", "sizes", "tuning", "memory", "blocks", "runs",
 )  # fmt: skip
 FIRST = ("summary", "comparisons", "significance", "across")  # of the tables: what the audit is about
@@ -108,6 +109,8 @@ def _draw(
     if records.trials:
         tables.insert([table.key for table in tables].index("audit") + 1, tuning_table(records.trials))
     results = grids(records)
+    if records.aims:
+        results.append(aims_table(records.aims, records.counted))
     top = banner(evidence, findings)
     (drafts / "figures").mkdir()
     (drafts / "tables").mkdir()
