@@ -9,10 +9,10 @@ from typing import Protocol, TypeAlias
 from lab.backend import Array, Backend
 from lab.errors import UsageError
 from lab.registry import register
-from lab.schedules import Schedule, check_schedule, gain
+from lab.schedules import Schedule, check_schedule
 from lab.schema import check
 
-__all__ = ["SGD", "Adam", "Optimizer", "Schedule", "State", "gain"]
+__all__ = ["SGD", "Adam", "Optimizer", "Schedule", "State"]
 
 State: TypeAlias = dict[str, Array]
 

@@ -32,10 +32,15 @@ def gain(schedule: Schedule, epoch: int, epochs: int) -> float:
     return 1.0
 
 
-def check_schedule(schedule: Schedule) -> None:
-    """Raise UsageError for a step that cannot be read."""
+def check_schedule(schedule: Schedule, epochs: int | None = None) -> None:
+    """Raise UsageError for a step that cannot be read, or that would not come in so many epochs."""
     for text in () if isinstance(schedule, str) else schedule:
-        _step(text)
+        after, _, _ = _step(text)
+        if epochs is not None and after >= epochs:
+            raise UsageError(
+                f"the step {text!r} of the learning rate comes after {after} epochs, and there are {epochs}; train "
+                "longer, or give it as a share of them, such as 50%:0.25"
+            )
 
 
 def _step(text: str) -> tuple[int, Fraction, float]:

@@ -9,7 +9,8 @@ import pytest
 from lab.config import parse
 from lab.errors import UsageError
 from lab.networks import mlp
-from lab.optimizers import SGD, Adam, gain
+from lab.optimizers import SGD, Adam
+from lab.schedules import gain
 from lab.trainers import BackpropTrainer
 from tests.test_conf import composed
 from tests.trainers.test_forward_forward import toy
@@ -53,3 +54,11 @@ def test_what_is_no_step_is_refused(step: str) -> None:
         Adam(schedule=(step,))
     with pytest.raises(UsageError, match="constant, cooldown, cosine"):
         Adam(schedule=step)  # type: ignore[arg-type]
+
+
+def test_a_step_that_never_comes_is_refused_before_any_work() -> None:
+    trainer = BackpropTrainer(mlp(depth=1, width=8), optimizer=SGD(0.1, schedule=("50%:0.5", "3:0.5")), seed=0)
+    with pytest.raises(UsageError, match=r"the step '3:0\.5' .* comes after 3 epochs, and there are 3; train"):
+        next(trainer.fit(toy(), epochs=3))
+    assert trainer.progress.step == 0
+    assert len(list(trainer.fit(toy(), epochs=4))) == 4

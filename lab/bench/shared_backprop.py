@@ -13,8 +13,8 @@ from lab.data.batches import Batches
 from lab.errors import UsageError
 from lab.layers import Ctx
 from lab.measure.environment import environment
-from lab.optimizers import gain
 from lab.parallel import SharedMemory
+from lab.schedules import gain
 from lab.trainers import BackpropTrainer
 
 

@@ -16,7 +16,7 @@ from lab.data.batches import Batches, epoch_permutation
 from lab.data.dataset import Split
 from lab.errors import Diverged, UsageError
 from lab.layers import Ctx, Noise
-from lab.optimizers import gain
+from lab.schedules import check_schedule, gain
 from lab.trainers.history import EpochRecord
 from lab.trainers.program import StepProgram, why_one_by_one
 from lab.trainers.stopping import EarlyStop
@@ -71,6 +71,7 @@ class Trainer(TrainedNetwork):
         for split in (train, valid):
             if split is not None:
                 self._check_split(split)
+        check_schedule(self.optimizer.schedule, epochs)
         self._check_epochs(epochs)
         self._meet(train)
         if stop is not None:

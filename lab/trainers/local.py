@@ -15,8 +15,9 @@ from lab.errors import UsageError
 from lab.layers import Ctx, settle
 from lab.networks import Block, Network, NetworkSpec
 from lab.objectives import LocalObjective, Rows
-from lab.optimizers import Optimizer, gain
+from lab.optimizers import Optimizer
 from lab.random import generator
+from lab.schedules import gain
 from lab.trainers.base import Trainer
 from lab.trainers.bins import Bins
 from lab.trainers.evaluation import evaluate, evaluate_numbers

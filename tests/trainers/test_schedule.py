@@ -10,7 +10,8 @@ import pytest
 
 from lab.errors import UsageError
 from lab.networks import mlp
-from lab.optimizers import SGD, Adam, gain
+from lab.optimizers import SGD, Adam
+from lab.schedules import gain
 from lab.trainers import (
     ContrastiveTrainer,
     ForwardForwardTrainer,
