@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lab.backend import Backend, NumpyBackend
 from lab.errors import UsageError
-from lab.layers import Conv2D, Ctx, LocallyConnected2D, local
+from lab.layers import Conv2D, Ctx, LocallyConnected2D, local, patches
 from tests.layers.against_torch import check_against_torch
 from tests.layers.contract import check_contract
 from tests.layers.gradcheck import check_layer
@@ -77,19 +77,35 @@ def test_equals_a_convolution_where_all_positions_have_its_weights(ops: Backend)
     np.testing.assert_allclose(total, ops.to_host(found[1][2]), rtol=1e-12, atol=1e-14)
 
 
-def test_tiles_change_nothing(monkeypatch: Any) -> None:
+@pytest.mark.parametrize(("handling", "merged"), [(0, (1, 1)), (7, (1, 2)), (10**9, (4, 6))])
+@pytest.mark.parametrize("tile", [8000, local.TILE])
+def test_neither_patches_nor_tiles_change_anything(
+    handling: int, merged: tuple[int, int], tile: int, monkeypatch: Any
+) -> None:
     def results() -> list[Any]:
         ops = NumpyBackend("float64")
         layer = LocallyConnected2D(3, (3, 2), stride=(2, 1), padding=1)
         layer.build((2, 7, 5), ops, np.random.default_rng(0))
         y, cache = layer.forward(rows(4, 2, 7, 5), Ctx(ops, keep=True))
         dx, grads = layer.backward(rows(*y.shape), cache, Ctx(ops))
-        return [y, dx, *grads.values()]
+        return [layer._patches.merged, y, dx, *grads.values()]
 
-    expected = results()
-    monkeypatch.setattr(local, "TILE", 8000)
-    for a, b in zip(results(), expected, strict=True):
+    _, *expected = results()
+    monkeypatch.setattr(local, "TILE", tile)
+    monkeypatch.setattr(patches, "HANDLING", handling)
+    found, *others = results()
+    assert found == merged
+    for a, b in zip(others, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+
+
+def test_the_papers_fields_are_taken_alone_and_narrow_ones_together() -> None:
+    for in_shape, channels, kernel, stride, padding, merged in (
+        ((1, 28, 28), 128, 10, 6, 0, (1, 1)), ((128, 4, 4), 220, 2, 1, 0, (1, 1)), ((3, 32, 32), 3, 11, 1, 5, (4, 8)),
+    ):  # fmt: skip
+        layer = LocallyConnected2D(channels, kernel, stride=stride, padding=padding)
+        layer.build(in_shape, NumpyBackend(), np.random.default_rng(0))
+        assert layer._patches.merged == merged
 
 
 @pytest.mark.parametrize(
