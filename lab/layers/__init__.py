@@ -31,7 +31,7 @@ from lab.layers.local import LocallyConnected2D
 from lab.layers.lstm import LSTM
 from lab.layers.norm import LengthNorm
 from lab.layers.pool import AvgPool2D, GlobalAvgPool, MaxPool2D
-from lab.layers.reshape import Flatten, ImageRows
+from lab.layers.reshape import Flatten, ImageRows, Unflatten
 from lab.layers.residual import Residual
 from lab.layers.rnn import RNN
 from lab.layers.sequential import Sequential
@@ -78,6 +78,7 @@ __all__ = [
     "Swish",
     "Tanh",
     "TimeDistributed",
+    "Unflatten",
     "activation",
     "settle",
 ]

@@ -28,6 +28,25 @@ class Flatten(Layer):
         return (dy.reshape(len(dy), *self._in_shape) if need_dx else None), {}
 
 
+class Unflatten(Layer):
+    """(N, product of shape) -> (N, *shape), what Flatten undoes; backward is the same reshape the other way."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+
+    def build(self, in_shape: Shape, ops: Backend, rng: np.random.Generator) -> Shape:
+        self.params = {}
+        if in_shape != (prod(self.shape),):
+            raise UsageError(f"Unflatten to {self.shape} takes rows of {prod(self.shape)} numbers, not of {in_shape}")
+        return self.shape
+
+    def forward(self, x: Array, ctx: Ctx) -> tuple[Array, Cache]:
+        return x.reshape(len(x), *self.shape), None
+
+    def backward(self, dy: Array, cache: Cache, ctx: Ctx, need_dx: bool = True) -> tuple[Array | None, Grads]:
+        return (dy.reshape(len(dy), prod(self.shape)) if need_dx else None), {}
+
+
 class ImageRows(Layer):
     """An image as the sequence of its rows from the top: (N, C, H, W) -> (N, H, C W); a sequence (N, T, F) stays.
 

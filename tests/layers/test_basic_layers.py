@@ -29,6 +29,7 @@ from lab.layers import (
     Softmax,
     Swish,
     Tanh,
+    Unflatten,
     activation,
 )
 from lab.layers.initializers import draw
@@ -74,6 +75,7 @@ def test_gradients_on_images(axes: tuple[int, ...] | None, n: int, shape: tuple[
     check_layer(LengthNorm(axes), rows(n, *shape))
     check_layer(Center(), rows(n, *shape))
     check_layer(Flatten(), rows(n, *shape))
+    check_layer(Unflatten(shape), rows(n, int(np.prod(shape))))
 
 
 @pytest.mark.parametrize("name", FLAT)
@@ -190,6 +192,7 @@ def test_initial_weights_are_paired_between_schemes() -> None:
         (lambda: Dropout(1.0), "rate=1.0"),
         (lambda: LeakyReLU(2.0), "slope=2.0"),
         (lambda: activation("rellu"), "did you mean 'relu'"),
+        (lambda: Unflatten((2, 2)).build((5,), NumpyBackend(), np.random.default_rng(0)), "takes rows of 4 numbers"),
         (lambda: Dense(3).build((2, 2), NumpyBackend(), np.random.default_rng(0)), "put a Flatten before it"),
         (lambda: LengthNorm((3,)).build((2, 2), NumpyBackend(), np.random.default_rng(0)), "choose among (1, 2)"),
         (lambda: LabelInput("pixels").build((5,), 10), "use label=features"),

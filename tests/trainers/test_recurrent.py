@@ -10,7 +10,7 @@ import pytest
 from lab.data.dataset import Split
 from lab.errors import UsageError
 from lab.layers import Ctx, Noise
-from lab.networks import mlp
+from lab.networks import local_fields, mlp
 from lab.objectives import Goodness
 from lab.optimizers import SGD
 from lab.trainers import BackpropTrainer, ForwardForwardTrainer, Readout, RecurrentTrainer
@@ -245,3 +245,40 @@ def test_what_does_not_fit_is_refused() -> None:
         RecurrentTrainer(mlp(norm="batch")).build((20,), K)
     with pytest.raises(UsageError, match="label=auto"):
         RecurrentTrainer(mlp(label="pixels")).build((20,), K)
+
+
+def test_fields_of_one_pixel_are_a_fully_connected_net() -> None:
+    """The same weights, batches and labels give the same step, whatever shape the states have."""
+    options: dict[str, Any] = {"batch_size": N, "dtype": "float64"}
+    flat = RecurrentTrainer(mlp(depth=3, width=6, center=True), **options).build((20,), K)
+    maps = RecurrentTrainer(local_fields(channels=(6,) * 3, kernel=1, stride=1, center=True), **options)
+    maps.build((20, 1, 1), K)
+    for a, b in zip(flat.network.parameters().values(), maps.network.parameters().values(), strict=True):
+        b[...] = a.reshape(b.shape)
+    x, y = images(N, seed=1)
+    for trainer, rows in ((flat, x), (maps, x.reshape(N, 20, 1, 1))):
+        trainer._start_epoch(1, 4, N)
+        trainer._step(rows, y, np.arange(N), 0, 1.0, Ctx(trainer.ops, Noise(0), train=True, keep=True))
+    for a, b in zip(flat.network.parameters().values(), maps.network.parameters().values(), strict=True):
+        assert_close(b.reshape(a.shape), a, 1e-10)
+
+
+def test_a_field_reads_its_own_place_of_the_map_above() -> None:
+    options: dict[str, Any] = {"batch_size": N, "dtype": "float64"}
+    trainer = RecurrentTrainer(local_fields(channels=(2, 2), kernel=3, stride=1, padding=1), **options)
+    network = trainer.build((1, 5, 5), K).network
+    below, above = network.blocks
+    assert [(s.name, s.delay) for s in (*below.sources, *above.sources)] == [
+        ("input", 0), ("block2", 1), ("block1", 0), ("label", 1),
+    ]  # fmt: skip
+    ctx, image, state = Ctx(trainer.ops), np.zeros((1, 1, 5, 5)), np.zeros((1, 2, 5, 5))
+    before, _ = below.bodies[1].forward(state, ctx)
+    state[0, 1, 1, 4] = 1.0
+    after, _ = below.bodies[1].forward(state, ctx)
+    where = np.zeros((5, 5), bool)
+    where[0:3, 3:5] = True
+    assert np.array_equal((before != after).any(axis=(0, 1)), where)
+    assert above.respond([state, np.ones((1, K))], ctx)[0].shape == (1, *above.shape) == (1, 2, 5, 5)
+    assert below.respond([image, None], ctx)[0].shape == (1, 2, 5, 5)
+    with pytest.raises(UsageError, match=r"needs maps of the image's 5x5, but block1 has 3x3; use odd kernels"):
+        RecurrentTrainer(local_fields(channels=(2,), kernel=3, stride=1)).build((1, 5, 5), K)
