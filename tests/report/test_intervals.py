@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -13,7 +14,7 @@ from lab.report.bootstrap import bca_interval, expanded
 from lab.report.power import detectable, effect_size
 from lab.report.sampling import difference, mcnemar, paired_rows, wilson
 from lab.report.statistics import ENOUGH, difference_interval, mean_interval
-from tools.interval_coverage import coverage
+from tools.interval_coverage import LAWS, OUT, SEEDS, STUDIES, coverage, page
 
 
 def test_the_bootstrap_is_scipys() -> None:
@@ -39,6 +40,19 @@ def test_it_is_asked_from_twenty_seeds_on_and_gives_the_same_each_time() -> None
 )
 def test_intervals_hold_the_truth_as_often_as_they_say(law: str, n: int, low: float, high: float) -> None:
     assert low <= coverage(law, n, studies=1000 if n < 20 else 250) <= high
+
+
+def test_the_committed_shares_are_of_whole_studies_and_say_where_they_fall_short() -> None:
+    found = json.loads((OUT / "coverage.json").read_text())
+    shares = {(c["law"], c["seeds"]): c["share"] for c in found["coverage"] if c["interval"] == "reports"}
+    assert found["studies"] == STUDIES == 2000 and set(shares) == {(law, n) for law in LAWS for n in SEEDS}
+    assert all(abs(shares["normal", n] - 0.95) <= 0.015 for n in SEEDS)
+    assert shares["exponential", 3] == coverage("exponential", 3), "run: python tools/interval_coverage.py"
+    text = (OUT / "index.md").read_text()
+    assert text == page(found), "run: python tools/interval_coverage.py"
+    assert "Short of it: exponential at 3, 5, 10 seeds" in text
+    found["coverage"] = [c | {"share": 0.95} for c in found["coverage"]]
+    assert "every number of seeds: normal, exponential, log-normal. Short of it: none." in page(found)
 
 
 def test_an_effect_size_is_hedges_correction_of_cohens() -> None:
