@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,6 +78,16 @@ def test_a_run_thrown_away_or_slipped_in_is_seen(tmp_path: Path) -> None:
     (runs / RUN).rename(runs / run_id("another"))
     found = OF_PROTOCOL["other_setting"](Evidence(load_records(runs)))
     assert run_id("another") in found.runs and "in no protocol" in found.sentence
+
+
+def test_a_seed_that_the_ledger_was_relieved_of_is_missed(tmp_path: Path) -> None:
+    runs = make_comparison(tmp_path)
+    (runs / RUN / "record.json").unlink()
+    (runs / RUN).rmdir()
+    entries = json.loads((tmp_path / "comparison.json").read_text())["runs"]
+    change(tmp_path / "comparison.json", "runs", [entry for entry in entries if entry["run_id"] != RUN])
+    found = OF_PROTOCOL["other_setting"](Evidence(load_records(runs)))
+    assert found.verdict == "fail" and run_id("run", "forward", 0) in found.runs
 
 
 def test_more_trials_of_one_side_are_unequal(tmp_path: Path) -> None:

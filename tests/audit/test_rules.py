@@ -104,14 +104,23 @@ def _diverged(found: Runs) -> Runs:
     return change(found, "status", "diverged", *(f"theta-{seed}" for seed in range(6)))
 
 
+def _heads(found: Runs, more: float) -> Runs:
+    """Forward-forward's network has `more` parameters in all than backprop's, as a fraction."""
+    network = found[FIRST]["network"]
+    body, head = network["parameters"], network["head_parameters"]
+    return change(found, "network.head_parameters", round((1 + more) * (body + head)) - body, *FORWARD)
+
+
 FORWARD = [f"forward_forward-{seed}" for seed in range(6)]
 ALL = [*(f"backprop-{seed}" for seed in range(6)), *FORWARD]
 # rule, what breaks it, the runs at fault, a word of the sentence
 BREAKS: list[tuple[str, Callable[[Runs], Runs], list[str], str]] = [
     ("different_data", lambda f: change(f, "data.digest", "0" * 64, *FORWARD), ALL, "different rows"),
+    ("different_data", lambda f: change(f, "data.digest", "0" * 64, FIRST, "backprop-5"), ALL, "different rows"),
     ("selected_on_test", lambda f: change(f, "selection.on", "test", FIRST), [FIRST], "by the test rows"),
     ("selected_on_test", lambda f: change(_variants(f), "data.n_valid", 0, LAST), [LAST], "no validation rows"),
     ("selected_on_test", lambda f: change(change(f, "config.stop.patience", 3), "data.n_valid", 0), ALL, "no valid"),
+    ("selected_on_test", lambda f: change(change(f, "selection.trials", 9), "data.n_valid", 0), ALL, "no valid"),
     ("duplicate_seeds", _copied, ["again", FIRST], "share their seed"),
     ("duplicate_seeds", _relabelled, [FIRST, LAST], "the same results"),
     ("unpaired_seeds", _without, ["backprop-5"], "not run with the seeds"),
@@ -121,14 +130,21 @@ BREAKS: list[tuple[str, Callable[[Runs], Runs], list[str], str]] = [
     ("left_out", lambda f: change(f, "status", "diverged", LAST), [LAST], "1 diverged"),
     ("unequal_effort", lambda f: change(f, "config.trainer.epochs", 20, *FORWARD), ALL, "trainer.epochs is"),
     ("unequal_effort", lambda f: change(f, "config.stop.patience", 4, *FORWARD), ALL, "stop.patience is"),
+    ("unequal_effort", lambda f: change(f, "config.data.limit", 900, *FORWARD), ALL, "data.limit is unset"),
+    ("unequal_effort", lambda f: change(f, "config.data.train", 900, *FORWARD), ALL, "data.train is unset"),
+    ("unequal_effort", lambda f: change(f, "config.data.valid", 99, *FORWARD), ALL, "data.valid is unset"),
+    ("unequal_effort", lambda f: change(f, "config.augment.shift", 2, *FORWARD), ALL, "augment.shift is unset"),
     ("unequal_trials", _variants, [*ALL, *(f"theta-{s}" for s in range(6))], "1 of backprop and 2 of forward-forward"),
     ("unequal_trials", lambda f: _diverged(_variants(f)), [*ALL, *(f"theta-{s}" for s in range(6))], "2 of forward"),
     ("unequal_trials", lambda f: change(f, "selection.trials", 50, *FORWARD), ALL, "1 of backprop and 50 of"),
     ("different_bodies", lambda f: change(f, "network.blocks", [{"out_shape": [9]}], *FORWARD), ALL, "of different"),
     ("different_bodies", lambda f: change(f, "network.head_parameters", 10**6, *FORWARD), ALL, "parameters"),
+    ("different_bodies", lambda f: _heads(f, 0.06), ALL, "1,152,000 and 1,221,120 parameters"),
     ("mixed_machines", lambda f: change(f, "measured.environment.threads", 8, LAST), [LAST], "threads (2, 8)"),
     ("mixed_machines", lambda f: change(f, "measured.environment.device", "gpu", LAST), [LAST], "device (cpu, gpu)"),
     ("mixed_machines", lambda f: change(f, "measured.environment.kernels", "numba", LAST), [LAST], "kernels (numba, n"),
+    ("mixed_machines", lambda f: change(f, "measured.environment.numpy", "9", LAST), [LAST], "numpy (2.4.6, 9)"),
+    ("mixed_machines", lambda f: change(f, "code_version", "0.2.0", LAST), [LAST], "code version (0.1.0, 0.2.0)"),
     ("resumed_timings", lambda f: change(f, "measured.resumed", True, LAST), [LAST], "5 of 6 paired seeds"),
     ("beside_load", lambda f: change(f, "measured.others_cores", 0.9, LAST), [LAST], "up to 0.9 cores busy of 2"),
     (
@@ -153,6 +169,34 @@ def test_a_rule_that_is_broken_fails_and_names_the_runs(
     assert found.verdict == "fail"
     assert list(found.runs) == sorted(at_fault)
     assert words in found.sentence and found.sentence.endswith(".")
+
+
+# rule, what looks as if it broke it
+KEPT: list[tuple[str, Callable[[Runs], Runs]]] = [
+    ("different_bodies", lambda f: _heads(f, 0.04)),
+    ("duplicate_seeds", lambda f: change(_relabelled(f), "final.test.loss", 0.123, LAST)),  # as many right by chance
+    ("beside_load", lambda f: change(f, "measured.environment.load_average", 4.0)),  # of processes that sleep
+    ("mixed_machines", lambda f: f | _deeper("gpu")),  # which are compared with each other alone
+    ("unequal_effort", lambda f: change(f, "config.data.limit", 900)),
+]
+
+
+def _deeper(device: str) -> Runs:
+    deep = {f"deep-{name}": record for name, record in runs(network="mlp 8x500").items()}
+    return change(deep, "measured.environment.device", device)
+
+
+@pytest.mark.parametrize(("rule", "changed"), KEPT)
+def test_what_only_looks_like_it_breaks_no_rule(rule: str, changed: Callable[[Runs], Runs]) -> None:
+    found = RULES[rule](evidence(changed(runs())))
+    assert (found.verdict, found.runs) == ("pass", ()), found.sentence
+
+
+def test_times_without_a_word_on_the_machines_load_are_not_passed() -> None:
+    silent = change(
+        change(runs(), "measured.others_cores", None, LAST), "measured.environment.load_average", None, LAST
+    )
+    assert RULES["beside_load"](evidence(silent)).verdict == "cannot tell"
 
 
 def test_every_rule_is_broken_here() -> None:

@@ -14,8 +14,9 @@ def different_data(evidence: Evidence) -> Finding:
     runs = evidence.records.counted
     bad: list[str] = []
     for (dataset, _), group in runs[runs["digest"] != ""].groupby(["dataset", "network"]):
-        seen = {trainer: frozenset(part["digest"]) for trainer, part in group.groupby("trainer")}
-        if len(set(seen.values())) > 1:
+        seen = group.groupby("trainer")["digest"].agg(frozenset)
+        by_seed = group.groupby(["seed", "trainer"])["digest"].agg(frozenset).groupby("seed").nunique()
+        if seen.nunique() > 1 or by_seed.max() > 1:
             bad += list(group["run_id"])
             name = dataset
     if bad:
