@@ -8,11 +8,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from lab.report.compare import ALIKE, Comparison
+from lab.report.compare import Comparison
+from lab.report.ledger import Ledger
 from lab.report.load import Records
 from lab.report.metrics import FRACTION
 from lab.report.numbers import fixed, plain, significant
-from lab.report.text import counted, listed
+from lab.report.text import counted, listed, visible
+
+SPARED = 0.8  # of the other side's cost: less of it than that is worth a mention where accuracy is given for it
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,16 @@ class _Place:
     memory: float
     operations: float
     passes: tuple[float, float]
+    local: bool  # whether the other side sends no gradient back through the whole network
 
 
 def advice(records: Records, comparisons: Sequence[Comparison]) -> list[str]:
-    """A sentence or two for each side but the first and each network; none where the records have no protocol."""
-    if records.ledger is None:
+    """A sentence for each side but the first and each network; none where the records have no protocol.
+
+    What the protocol's question names comes first, then what was compared on more data sets.
+    """
+    ledger = records.ledger
+    if ledger is None:
         return []
     means = records.counted.groupby(["data", "network", "series"], sort=False)
     found: dict[tuple[str, str, str], list[_Place]] = {}
@@ -42,8 +50,18 @@ def advice(records: Records, comparisons: Sequence[Comparison]) -> list[str]:
             continue
         other = c.second if base == c.first else c.first
         place = _place(c, group[other], group[base], sign=1 if base == c.first else -1)
-        found.setdefault((other, base, c.network), []).append(place)
-    return [_said(*who, places) for who, places in found.items()]
+        found.setdefault((_named(ledger, group[other], other), base, c.network), []).append(place)
+    asked = ledger.protocol.question.casefold()
+    order = sorted(found, key=lambda who: (who[0].casefold() not in asked, -len(found[who])))
+    return [_said(*who, found[who]) for who in order]
+
+
+def _named(ledger: Ledger, runs: pd.DataFrame, series: str) -> str:
+    """A side as its protocol calls it, with what the tables call it in brackets where that is another name."""
+    entry = ledger.runs.get(str(runs["run_id"].iloc[0]))
+    if entry is None or entry.side == series or entry.side in series:
+        return series
+    return f"{visible(entry.side)} ({series})"
 
 
 def _base(records: Records) -> str:
@@ -61,20 +79,20 @@ def _place(c: Comparison, other: pd.DataFrame, base: pd.DataFrame, sign: int) ->
         ratio("memory_activations"),
         ratio("train_flops"),
         (float(other["passes_per_prediction"].mean()), float(base["passes_per_prediction"].mean())),
+        not other["family"].str.contains("backprop").any(),
     )
 
 
 def _said(other: str, base: str, network: str, places: Sequence[_Place]) -> str:
     words = [
-        _errors([p.more_error for p in places]),
+        f"{_errors([p.more_error for p in places])} than {base}",
         f"holds {_times([p.memory for p in places])} the activations",
         f"trains with {_times([p.operations for p in places])} the operations",
     ]
     asked, needed = places[0].passes
     if asked != needed and math.isfinite(asked) and math.isfinite(needed):
         words.append(f"needs {counted(round(asked), 'pass', 'passes')} for an answer instead of {plain(needed)}")
-    where = counted(len(places), "data set")
-    return f"With {network}, on {where}, {other} beside {base} {listed(words)}. {_verdict(places)}"
+    return f"{_verdict(other, places)}: with {network}, on {counted(len(places), 'data set')}, it {listed(words)}."
 
 
 def _errors(points: Sequence[float]) -> str:
@@ -96,17 +114,19 @@ def _times(ratios: Sequence[float]) -> str:
     return f"{ends[0] if ends[0] == ends[1] else ' to '.join(ends)} times"
 
 
-def _verdict(places: Sequence[_Place]) -> str:
-    """What follows from that for who has to choose."""
+def _verdict(other: str, places: Sequence[_Place]) -> str:
+    """What follows for who has to choose."""
     worse = all(p.clear and p.more_error > 0 for p in places)
-    leaner = all(p.memory < 1 - ALIKE for p in places)
-    if worse and leaner:
-        return (
-            "So it is for where activations do not fit, or where no gradient can be sent back through the whole "
-            "network, and not for accuracy."
-        )
+    costs = {"activations": [p.memory for p in places], "operations": [p.operations for p in places]}
+    spared = [what for what, ratios in costs.items() if max(ratios) <= SPARED]
     if worse:
-        return "So nothing speaks for it here but that no gradient leaves a block."
+        needs = {"activations": "activations do not fit", "operations": "operations are short"}
+        where = [needs[what] for what in spared]
+        where += ["no gradient can be sent back through the whole network"] * all(p.local for p in places)
+        if not where:
+            return f"Nothing speaks for {other}"
+        return f"Use {other} where {', or where '.join(where)}, not for accuracy"
     if not any(p.clear and p.more_error > 0 for p in places):
-        return f"So it costs no accuracy that this comparison could see{', and spares memory' if leaner else ''}."
-    return "So whether it costs accuracy depends on the data."
+        less = f" and spares {listed(spared)}" if spared else ""
+        return f"{other[0].upper()}{other[1:]} costs no accuracy that this comparison could see{less}"
+    return f"Whether {other} costs accuracy depends on the data"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,8 +31,8 @@ class Comparison:
     a second and of activation memory. `first` is the better one of the two in the mean. `over_rows` is the interval of
     the difference that comes from the test rows, and `rows_p` the largest of the seeds' p values by McNemar's test,
     where runs recorded which rows they answered rightly; `corrected_p` is p after Holm's correction for all comparisons
-    made. `audit` says how the comparison's audit came out, where there was one; `one_of_many`, that `second` is not the
-    only one that this network and data set have, so that a sentence has to name it.
+    made. `audit` says how the comparison's audit came out, where there was one; `one_of_many`, that other pairs of
+    trainers are compared as well, here or elsewhere, so that a sentence has to name `second`.
     """
 
     data: str
@@ -147,11 +146,8 @@ def compare(records: Records) -> list[Comparison]:
             for other, theirs in ((t, s) for t, s in series if t != trainers[0]):
                 if _comparable(records, str(data), str(network), (trainer, ours), (other, theirs), series):
                     results.append(_compare(str(data), str(network), metric, runs, ours, theirs))
-    corrected, places = holm([c.p for c in results]), Counter((c.data, c.network) for c in results)
-    return [
-        replace(c, corrected_p=p, one_of_many=places[c.data, c.network] > 1)
-        for c, p in zip(results, corrected, strict=True)
-    ]
+    corrected, pairs = holm([c.p for c in results]), {frozenset((c.first, c.second)) for c in results}
+    return [replace(c, corrected_p=p, one_of_many=len(pairs) > 1) for c, p in zip(results, corrected, strict=True)]
 
 
 def _comparable(

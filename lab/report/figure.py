@@ -28,7 +28,10 @@ MOST_MARKS = 60  # of single runs of a series: more are a smear
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure ready to be placed: panels and key, caption, and `missing` (why it has none) in their place."""
+    """A figure ready to be placed: panels and key, caption, and `missing` (why it has none) in their place.
+
+    `stack` panels each belong together, and stand below each other where a page has room for all stacks side by side.
+    """
 
     key: str
     title: str
@@ -37,6 +40,7 @@ class Figure:
     legend: Panel | None = None
     missing: str = ""
     notes: tuple[str, ...] = ()
+    stack: int = 1
 
     @property
     def alt(self) -> str:
@@ -144,7 +148,7 @@ def on_page(figures: Sequence[Figure]) -> list[dict[str, Any]]:
         {
             "key": f.key, "title": f.title, "caption": f.caption, "missing": f.missing, "notes": f.notes,
             "legend": Markup(svg.inline(f.legend.element, f.legend.alt)) if f.legend else "",
-            "panels": [Markup(svg.inline(p.element, p.alt)) for p in f.panels],
+            "stack": f.stack, "panels": [Markup(svg.inline(p.element, p.alt)) for p in f.panels],
         }
         for f in figures
     ]  # fmt: skip

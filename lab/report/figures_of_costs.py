@@ -52,14 +52,16 @@ def pareto(look: Look) -> list[Figure]:
     panels: list[Panel] = []
     lacking: set[str] = set()
     drawn: set[str] = set()
+    stacks: set[int] = set()
     for data, here in runs.groupby("data", sort=False):
         metric = PRIMARY[here["task"].iloc[0]]
         metric = METRICS["test_error"] if metric.unit is FRACTION else metric
         found = [(cost, _points(look, here, cost, metric)) for cost in costs]
         found = [(cost, points) for cost, points in found if len(points) > 1]
+        stacks |= {len(found)} - {0}
         beside = [point for _, points in found for point in points.values()]
         for cost, points in found:
-            lacking |= {f"{s}, {n} on {data}" for n, s in _pairs(here) - set(points)}
+            lacking |= {f"{s}, {n} on {data} ({cost.label})" for n, s in _pairs(here) - set(points)}
             drawn |= {series for _, series in points}
             panels.append(_panel(f"pareto-{len(panels)}", str(data), cost, metric, points, beside))
     if not panels:
@@ -73,8 +75,11 @@ def pareto(look: Look) -> list[Figure]:
     notes = (*((f"{look.doubt} Operations of matrix products, which no machine changes, stand for time.",)
                if look.doubt else ()), *not_drawn(sorted(lacking)))  # fmt: skip
     return [
-        Figure("pareto", "What is paid for accuracy", caption, tuple(panels), look.legend("pareto", drawn), notes=notes)
-    ]
+        Figure(
+            "pareto", "What is paid for accuracy", caption, tuple(panels), look.legend("pareto", drawn), notes=notes,
+            stack=stacks.pop() if len(stacks) == 1 else 1,
+        )
+    ]  # fmt: skip
 
 
 def _pairs(runs: pd.DataFrame) -> set[tuple[str, str]]:

@@ -154,12 +154,13 @@ def content(
         for run, folder in zip(records.runs["run_id"], records.runs["folder"], strict=True)
         if folder and run in named
     }
-    counts = records.counts
+    counts, told = records.counts, advice(records, comparisons)
     return {
         "title": text.visible(title or asked or question),
         "subtitle": question if title or asked else "",
-        "answers": _answers(records, comparisons),
-        "advice": [*advice(records, comparisons), *(() if records.ledger is None else records.ledger.remarks)],
+        "answers": told or _answers(records, comparisons),
+        "sentences": [c.sentence for c in comparisons] if told else [],
+        "remarks": [] if records.ledger is None else list(records.ledger.remarks),
         "audit": top,
         "status": status_text(records),
         "warn": any(counts.get(s) for s in counts if s != "ok"),

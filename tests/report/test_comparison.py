@@ -147,17 +147,17 @@ def test_what_a_newcomer_is_told_follows_from_the_records(tmp_path: Path) -> Non
     (tmp_path / "remarks.txt").write_text("Said by\nits author.\n\n<b>Twice</b>\n")
     told = advice(load_records(found), compare(load_records(found)))
     assert told == [
-        "With mlp 3x500, on 1 data set, forward-forward beside backprop has 0.5 points more test error, holds 0.67 "
-        "times the activations, trains with 1.0 times the operations and needs 10 passes for an answer instead of 1. "
-        "So it is for where activations do not fit, or where no gradient can be sent back through the whole network, "
-        "and not for accuracy."
+        "Use forward-forward where activations do not fit, or where no gradient can be sent back through the whole "
+        "network, not for accuracy: with mlp 3x500, on 1 data set, it has 0.5 points more test error than backprop, "
+        "holds 0.67 times the activations, trains with 1.0 times the operations and needs 10 passes for an answer "
+        "instead of 1."
     ]
     for seed in SEEDS:  # as lean, and better by far
         change(found / run_id("run", "forward", seed) / "record.json", "final.test.error", 0.001)
         change(found / run_id("run", "forward", seed) / "record.json", "final.test.accuracy", 0.999)
     records = load_records(found)
     assert "points less test error" in (told := advice(records, compare(records)))[0]
-    assert told[0].endswith("So it costs no accuracy that this comparison could see, and spares memory.")
+    assert told[0].startswith("Forward-forward costs no accuracy that this comparison could see and spares activations")
     page = make_report(found, tmp_path / "out").read_text()
     assert "Said by its author.</p>" in page and "&lt;b&gt;Twice" in page and "<b>Twice" not in page
     (tmp_path / "remarks.txt").write_bytes(b"\xff\xfe")

@@ -88,6 +88,14 @@ def test_tables_can_be_sorted_by_keyboard_and_read_aloud(page: Page) -> None:
     assert numbers and all(float(a["data-v"]) == float(a["data-v"]) for a in numbers if "data-v" in a)
 
 
+def test_a_page_of_two_hundred_runs_is_under_two_megabytes(tmp_path: Path) -> None:
+    sets = ("mnist", "fashion_mnist", "cifar10", "digits", "breast_cancer")
+    make_runs(tmp_path / "runs", seeds=range(10), data=sets, epochs=20)
+    html = make_report(tmp_path / "runs", tmp_path / "out").read_bytes()
+    assert html.count(b'<tr id="run-') == 200 and html.count(b"<figure id=") >= 8
+    assert len(html) < 2_000_000
+
+
 def test_every_figure_has_words(page: Page) -> None:
     pictures = page.of("svg")
     assert len(pictures) >= 10 and all(len(p["aria-label"]) > 4 for p in pictures)
