@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from lab.report.anchors import Link, mean_link
 from lab.report.figure import Figure, Look, band, not_drawn, spoken
 from lab.report.lines_panel import lines_panel
 from lab.report.metrics import METRICS
@@ -62,11 +63,13 @@ def curves(look: Look, course: Course = EPOCHS) -> Figure:
         low, high = float(groups.mean().min()), float(groups.mean().max())
         log = low > 0 and high > LOG_FROM * low
         ends = here[here["epoch"] == here.groupby("series")["epoch"].transform("max")]
+        unit = f" {metric.symbol}" if metric.symbol else ""
         last = {str(s): significant(float(v.mean())) for s, v in ends.groupby("series", sort=False)["shown"]}
         panels.append(lines_panel(
             f"{course.key}-{i}", f"{network} on {data}", f"{metric.heading}{' (log scale)' if log else ''}", here,
             look.styles, f"{network} on {data}, {metric.heading} after the last epoch: {spoken(last)}.", x=x, y="shown",
             label=course.label, log=log, bars=False, band=band, limits=line_limits(groups, log),
+            links=_links(here, {s: f"{metric.label} {v}{unit} after the last epoch" for s, v in last.items()}),
         ))  # fmt: skip
         names.add(metric.label)
         drawn.append(here)
@@ -106,6 +109,7 @@ def blocks(look: Look) -> Figure:
             lacking.append(f"{network} on {data}")
             continue
         means = here.groupby(["series", "position"], sort=False)["shown"].mean().groupby("series", sort=False)
+        ends = {str(s): f"{fixed(float(values.iloc[-1]), 1)} % can be read from the last block" for s, values in means}
         said = {str(s): ", ".join(fixed(float(v), 1) for v in values) + " %" for s, values in means}
         positions = sorted(int(p) for p in here["position"].unique())
         step = math.ceil(len(positions) / MOST_NAMES)
@@ -114,7 +118,7 @@ def blocks(look: Look) -> Figure:
             f"{network} on {data}, accuracy of each block from the input up: {spoken(said)}.", x="position", y="shown",
             label="block, counted from the input", log=False, bars=True, band=band,
             limits=line_limits(there.groupby(["network", "series", "position"])["shown"], False),
-            names={p: str(p) for p in positions[::step]},
+            names={p: str(p) for p in positions[::step]}, links=_links(here, ends),
         ))  # fmt: skip
         splits.add("test" if split == "test" else "validation")
         drawn |= set(here["series"])
@@ -123,6 +127,12 @@ def blocks(look: Look) -> Figure:
     strokes = " Upright strokes are 95 % t intervals over seeds." if look.spread else ""
     caption = f"How well the {listed(sorted(splits))} set is told apart from one block's output alone.{strokes}"
     return Figure(key, title, caption, tuple(panels), look.legend(key, drawn), notes=not_drawn(lacking))
+
+
+def _links(frame: pd.DataFrame, said: dict[str, str]) -> dict[str, Link]:
+    """By series, where the end of its line leads: to its row of means."""
+    runs = frame.drop_duplicates("run_id")
+    return {str(s): mean_link(rows, said[str(s)]) for s, rows in runs.groupby("series", sort=False)}
 
 
 def line_limits(groups: SeriesGroupBy[Any, Any], log: bool) -> tuple[float, float]:

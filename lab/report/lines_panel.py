@@ -10,6 +10,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from lab.report.anchors import Link
 from lab.report.numbers import plain
 from lab.report.panel import SUBTITLE, TITLE, Panel, axes_in, finish, put_titles, round_ticks, text_width
 from lab.report.style import SMALL, WIDTH
@@ -44,8 +45,12 @@ def lines_panel(
     bars: bool,
     band: Callable[[Any], tuple[float, float]],
     names: Mapping[int, str] | None = None,
+    links: Mapping[str, Link] | None = None,
 ) -> Panel:
-    """Draws y against x, one line a series: the mean of rows that share an x, and `band` over them."""
+    """Draws y against x, one line a series: the mean of rows that share an x, and `band` over them.
+
+    `links`, by series, are where the last mark of each line leads: to the row of its means.
+    """
     round_values = log_ticks(*limits) if log else MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(*limits)
     marks = [float(m) for m in round_values if limits[0] <= m <= limits[1]]
     left = max([LEFT, *(text_width(plain(m), SMALL) + 10 for m in marks)])
@@ -59,6 +64,10 @@ def lines_panel(
             errorbar=band, err_style="bars" if bars else "band", markevery=max(1, math.ceil(rows[x].nunique() / 8)),
             err_kws={"elinewidth": 1.4} if bars else {"alpha": shade, "linewidth": 0},
         )  # fmt: skip
+        if links is not None:
+            end = rows[rows[x] == rows[x].max()]
+            url = links[str(series)].anchor
+            axes.plot([end[x].iloc[0]], [end[y].mean()], marker, ms=6.5, mew=0, color=colour, url=url)
     if log:  # only now: seaborn would take means and bands of the logarithms
         axes.set_yscale("log")
     axes.set_ylim(limits)
@@ -77,7 +86,7 @@ def lines_panel(
         ticks = round_ticks(0, axes.get_xlim()[1], WIDTH - left - RIGHT, RIGHT)
         whole = [t for t in ticks if t == round(t)]  # half an epoch is no place on the axis
         axes.xaxis.set_major_locator(FixedLocator(whole if x == "epoch" else ticks))
-    return finish(canvas, prefix, alt)
+    return finish(canvas, prefix, alt, list((links or {}).values()))
 
 
 def log_ticks(low: float, high: float) -> list[float]:

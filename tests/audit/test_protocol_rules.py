@@ -10,6 +10,7 @@ import pytest
 
 from lab.audit import OF_PROTOCOL, RULES, Evidence, audit
 from lab.audit.rules import leakage
+from lab.audit.section import audit_table
 from lab.report.load import load_records, records_of
 from tests.report.compared import change, make_comparison, run_id
 
@@ -62,6 +63,16 @@ def test_what_breaks_it_is_caught(
     found = OF_PROTOCOL[rule](Evidence(load_records(runs)))
     assert found.verdict == "fail" and at_fault in found.runs
     assert words in found.sentence and found.sentence.endswith(".")
+
+
+def test_the_table_marks_each_verdict_with_its_own_word(tmp_path: Path) -> None:
+    runs = make_comparison(tmp_path)
+    of_run("config.seed", 77)(tmp_path)
+    findings = audit(Evidence(load_records(runs)))
+    marks = {row[0].text: row[1] for row in audit_table(findings).rows}
+    assert {f.title: f.verdict for f in findings} == {title: cell.text[2:] for title, cell in marks.items()}
+    assert marks["other setting"].strong and not marks["opened early"].strong
+    assert {marks[title].text[0] for title in ("other setting", "opened early")} == {"\u2717", "\u2713"}
 
 
 def test_every_rule_is_broken_here() -> None:

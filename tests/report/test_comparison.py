@@ -17,6 +17,7 @@ from lab.report.compare import compare
 from lab.report.fronts import on_front, profile
 from lab.report.limits import limits
 from lab.report.tables import make_tables
+from lab.report.tables_of_budget import budget_sentences
 from tests.report.compared import SEEDS, change, make_comparison, run_id
 from tests.report.records import make_record, write
 
@@ -31,6 +32,12 @@ def test_the_best_of_n_is_that_of_all_choices(n: int) -> None:
     assert (found.low, found.high) == (
         every[max(0, math.ceil(0.025 * every.size - 1e-9) - 1)], every[math.ceil(0.975 * every.size - 1e-9) - 1],
     )  # fmt: skip
+
+
+def test_a_best_of_many_is_held_by_the_values_between_the_ends() -> None:
+    values = [i / 100 for i in range(100)]
+    found = best_of(values, 1)
+    assert (found.low, found.high) == (0.02, 0.97) and found.mean == pytest.approx(0.495)
 
 
 def test_how_many_trials_come_to_a_value() -> None:
@@ -74,6 +81,9 @@ def test_its_tables(runs: Path) -> None:
     assert (forward["reached"], forward["epochs to target"]) == ("5 of 6", "2") and "time to target, s" not in forward
     assert forward["within 1 times the best, %"] == "0" and forward["within 2 times the best, %"] == "83"
     sides = {row["trainer"]: row for row in shown["protocol"]}
+    assert [sides["forward"][k] for k in ("body", "head's parameters", "all parameters")] == [
+        "1,142,000", "10,000", "1,152,000",
+    ]  # fmt: skip
     assert sides["forward"]["head"] == "goodness" and sides["backprop"]["trials on each data set"] == "3"
     assert shown["calibration"][0]["ECE, %"] == "3.50" and shown["calibration"][0]["temperature"] == "2.00"
     assert shown["corruption"][0] | {"noise, %": "70.00", "clean images, %": "98.00"} == shown["corruption"][0]
@@ -83,6 +93,62 @@ def test_its_tables(runs: Path) -> None:
         ("20.00", "forward"),
     ]
     assert {row["on the front"] for row in shown["pareto"]} == {"yes"}
+
+
+def _changed(folder: Path, keys: str, value: object, side: str = "forward") -> None:
+    for seed in SEEDS:
+        change(folder / "runs" / run_id("run", side, seed) / "record.json", keys, value)
+
+
+def test_the_front_weighs_error_memory_and_operations(tmp_path: Path) -> None:
+    found = make_comparison(tmp_path)
+
+    def on_it() -> dict[str, str]:
+        records = load_records(found)
+        (table,) = [t for t in make_tables(records, compare(records)) if t.key == "pareto"]
+        return {row[0].text: row[-1].text for row in table.rows}
+
+    assert on_it() == {"backprop": "yes", "forward-forward": "yes"}, "it is worse and holds less"
+    _changed(tmp_path, "memory.activations", 10**9)
+    assert on_it() == {"backprop": "yes", "forward-forward": "no"}
+    _changed(tmp_path, "cost.flops_per_step", 1.0)
+    assert on_it() == {"backprop": "yes", "forward-forward": "yes"}, "it is worse and does less"
+
+
+def test_a_trial_that_ended_badly_was_paid_for(tmp_path: Path) -> None:
+    found = make_comparison(tmp_path)
+    change(tmp_path / "trials" / run_id("trial", "forward", 2) / "record.json", "status", "diverged")
+    records = load_records(found)
+    (table,) = [t for t in make_tables(records, compare(records)) if t.key == "budget"]
+    cells = {row[0].text: row for row in table.rows}
+    assert [cells[side][-1].text for side in ("backprop", "forward")] == ["0", "1"]
+    assert [cells[side][-1].number for side in ("backprop", "forward")] == [0, 1]
+    assert cells["forward"][-2].text == "91.00" and cells["forward"][1].text == "60.33 (0.00 to 91.00)"
+    assert table.caption.endswith("; forward needs 3 trials for that.")
+    change(tmp_path / "trials" / run_id("trial", "forward", 1) / "record.json", "status", "failed")
+    ledger = load_records(found).ledger
+    assert ledger is not None
+    assert budget_sentences(ledger)[0].endswith("; forward does not come to that in 3 trials (90.00 %).")
+
+
+def test_trials_that_lean_on_each_other_say_nothing_of_fewer(tmp_path: Path) -> None:
+    found = make_comparison(tmp_path)
+    change(tmp_path / "comparison.json", "protocol.tuning.sampler", "tpe")
+    records = load_records(found)
+    assert records.ledger is not None and budget_sentences(records.ledger) == []
+    assert "budget" not in {table.key for table in make_tables(records, compare(records))}
+
+
+def test_a_target_that_most_seeds_miss_is_never_reached(tmp_path: Path) -> None:
+    found = make_comparison(tmp_path)
+    for seed in SEEDS[:4]:
+        change(found / run_id("run", "forward", seed) / "record.json", "measured.to_target.epochs", None)
+    records = load_records(found)
+    (table,) = [t for t in make_tables(records, compare(records)) if t.key == "targets"]
+    heads = [column.heading for column in table.columns]
+    rows = {row[0].text: dict(zip(heads, [cell.text for cell in row], strict=True)) for row in table.rows}
+    assert (rows["forward-forward"]["reached"], rows["forward-forward"]["epochs to target"]) == ("2 of 6", "never")
+    assert (rows["backprop"]["reached"], rows["backprop"]["epochs to target"]) == ("6 of 6", "1")
 
 
 def test_times_that_are_not_claimed_are_not_shown(runs: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from lab.report import svg
+from lab.report.anchors import mean_anchor
 from lab.report.figure import MOST_MARKS, Figure, Look, few
 from lab.report.figures import KEYS, OPTIONAL, make_figures
 from lab.report.figures_of_rows import accuracy
@@ -101,6 +102,21 @@ def test_no_text_overlaps_or_is_cut(tmp_path: Path, fill: Any) -> None:
     for figure in figures.values():
         if not figure.missing:
             assert_readable(figure)
+
+
+def test_the_end_of_each_curve_leads_to_the_means_that_it_is_of(whole: Made) -> None:
+    figures = drawn(whole.runs)
+    for key, said in (
+        ("curves_epochs", "validation error"),
+        ("curves_seconds", "% after the"),
+        ("blocks", "last block"),
+    ):
+        for panel, network in zip(figures[key].panels, ("mlp 3x500", "mlp 8x500"), strict=True):
+            ends = {a.get("href", ""): a.findtext(f"{NAME}title") or "" for a in panel.element.iter(f"{NAME}a")}
+            series = ("backprop", "forward-forward")
+            assert list(ends) == ["#" + mean_anchor("MNIST", network, name) for name in series], key
+            assert all(t.startswith(f"{name}, {network} on MNIST, mean of 3: ") for t, name in
+                       zip(ends.values(), series, strict=True)) and all(said in t for t in ends.values())  # fmt: skip
 
 
 @pytest.fixture(scope="module")
