@@ -21,7 +21,7 @@ from lab.report.statistics import mean_interval
 from lab.report.style import PAPER, PNG_SCALE, WIDTH, series_style
 from lab.report.text import counted, listed
 
-COLUMNS = 2
+COLUMNS, STACKS = 2, 3
 GUESSES = "chance"
 MOST_MARKS = 60  # of single runs of a series: more are a smear
 
@@ -30,7 +30,7 @@ MOST_MARKS = 60  # of single runs of a series: more are a smear
 class Figure:
     """A figure ready to be placed: panels and key, caption, and `missing` (why it has none) in their place.
 
-    `stack` panels each belong together, and stand below each other where a page has room for all stacks side by side.
+    `stack` panels each belong together; three stacks stand side by side where there is room.
     """
 
     key: str
@@ -48,20 +48,31 @@ class Figure:
         return f"{self.title}. " + " ".join(p.alt for p in self.panels)
 
     @property
+    def stacked(self) -> bool:
+        """Whether there are three stacks of panels, one for each column."""
+        return self.stack > 1 and len(self.panels) == STACKS * self.stack
+
+    @property
     def columns(self) -> int:
         """Panels side by side in the files."""
-        return min(COLUMNS, len(self.panels))
+        return STACKS if self.stacked else min(COLUMNS, len(self.panels))
+
+    @property
+    def by_rows(self) -> list[Panel]:
+        """The panels as the files show them, row by row."""
+        return [p for i in range(self.stack) for p in self.panels[i :: self.stack]] if self.stacked else [*self.panels]
 
     def save(self, folder: Path) -> None:
         """Writes <key>.svg and <key>.png into the folder."""
         legend = None if self.legend is None else self.legend.element
-        text = svg.compose(legend, [p.element for p in self.panels], self.columns, self.alt)
+        text = svg.compose(legend, [p.element for p in self.by_rows], self.columns, self.alt)
         (folder / f"{self.key}.svg").write_text(text, encoding="utf-8")
         self._picture(folder / f"{self.key}.png")
 
     def _picture(self, path: Path) -> None:
         gap = round(24 * PNG_SCALE)
-        rows = [self.panels[i : i + self.columns] for i in range(0, len(self.panels), self.columns)]
+        panels = self.by_rows
+        rows = [panels[i : i + self.columns] for i in range(0, len(panels), self.columns)]
         heights = [max(p.pixels.height for p in row) + gap // 2 for row in rows]
         above = 0 if self.legend is None else self.legend.pixels.height
         step = round(WIDTH * PNG_SCALE) + gap
@@ -148,7 +159,7 @@ def on_page(figures: Sequence[Figure]) -> list[dict[str, Any]]:
         {
             "key": f.key, "title": f.title, "caption": f.caption, "missing": f.missing, "notes": f.notes,
             "legend": Markup(svg.inline(f.legend.element, f.legend.alt)) if f.legend else "",
-            "stack": f.stack, "panels": [Markup(svg.inline(p.element, p.alt)) for p in f.panels],
+            "stacked": f.stacked, "stack": f.stack, "panels": [Markup(svg.inline(p.element, p.alt)) for p in f.panels],
         }
         for f in figures
     ]  # fmt: skip

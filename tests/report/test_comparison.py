@@ -131,6 +131,14 @@ def test_a_trial_that_ended_badly_was_paid_for(tmp_path: Path) -> None:
     assert budget_sentences(ledger)[0].endswith("; forward does not come to that in 3 trials (90.00 %).")
 
 
+def test_the_largest_head_is_shown(tmp_path: Path) -> None:
+    found = make_comparison(tmp_path)
+    change(found / run_id("run", "forward", 2) / "record.json", "network.head_parameters", 12_000)
+    records = load_records(found)
+    (table,) = [t for t in make_tables(records, compare(records)) if t.key == "protocol"]
+    assert [cell.text for cell in table.rows[1]][-5:-2] == ["1,142,000", "12,000", "1,154,000"]
+
+
 def test_trials_that_lean_on_each_other_say_nothing_of_fewer(tmp_path: Path) -> None:
     found = make_comparison(tmp_path)
     change(tmp_path / "comparison.json", "protocol.tuning.sampler", "tpe")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -71,6 +72,15 @@ def test_an_interval_of_errors_stays_within_what_can_be() -> None:
     steps = _errors({1000: [0.5, 0.99], 10: [0.3]}, series_style(0))
     assert steps.x == (10.0, 1000.0) and steps.y == pytest.approx((30.0, 74.5))
     assert (steps.low[1], steps.high[1]) == (0.0, 100.0) and math.isnan(steps.low[0])
+
+
+def test_one_trial_is_no_curve(tmp_path: Path) -> None:
+    runs = make_comparison(tmp_path)
+    for number in (0, 1):
+        whole = json.loads((tmp_path / "comparison.json").read_text())["studies"][number]["trials"]
+        change(tmp_path / "comparison.json", f"studies.{number}.trials", whole[:1])
+    with styled():
+        assert [f.key for f in effort(Look(load_records(runs)))] == ["sizes"]
 
 
 def test_trials_that_were_not_drawn_at_random_have_no_such_figure(tmp_path: Path) -> None:

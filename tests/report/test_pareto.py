@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -94,6 +95,17 @@ def test_a_loaded_machine_is_such_a_reason(tmp_path: Path) -> None:
 def test_so_is_a_protocol_without_times(tmp_path: Path) -> None:
     figure = pareto(make_comparison(tmp_path))
     assert "claims no times" in figure.notes[0] and "operations of training" in figure.alt
+
+
+def test_the_costs_of_three_data_sets_stand_below_each_other(tmp_path: Path) -> None:
+    for data, family in itertools.product(("mnist", "cifar10", "digits"), records.TRAINERS):
+        write(tmp_path / "runs", make_record(family, data=data, epochs=2))
+    figure = pareto(tmp_path / "runs")
+    heads = [panel.alt.split(".")[0] for panel in figure.by_rows]
+    assert (figure.stacked, figure.columns) == (True, 3)
+    assert [head.split(" against ")[1] for head in heads] == ["training time"] * 3 + ["activation memory"] * 3
+    assert [head.split(",")[0] for head in heads[:3]] == [head.split(",")[0] for head in heads[3:]]
+    assert 'class="panels stacks rows2"' in make_report(tmp_path / "runs", tmp_path / "out").read_text()
 
 
 def test_energy_is_a_cost_where_it_was_measured(tmp_path: Path) -> None:
