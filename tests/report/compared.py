@@ -73,7 +73,10 @@ def _measures(ece: float) -> dict[str, Any]:
     return {
         "calibration": {"output": scores},
         "corruption": {"rows": 2000, "clean": 0.98, "accuracy": 0.7, "noise": [0.9, 0.8, 0.4], "blur": [0.9, 0.8, 0.7]},
-        "outliers": {"noise": {"probability_output": 0.9, "goodness": 0.95}},
+        "outliers": {
+            "noise": {"probability_output": 0.9, "goodness": 0.95},
+            "digits": {"probability_output": 0.7, "goodness": 0.8},
+        },
     }
 
 

@@ -87,7 +87,12 @@ def test_its_tables(runs: Path) -> None:
     assert sides["forward"]["head"] == "goodness" and sides["backprop"]["trials on each data set"] == "3"
     assert shown["calibration"][0]["ECE, %"] == "3.50" and shown["calibration"][0]["temperature"] == "2.00"
     assert shown["corruption"][0] | {"noise, %": "70.00", "clean images, %": "98.00"} == shown["corruption"][0]
-    assert {row["score"] for row in shown["outliers"]} == {"probability by output", "goodness"}
+    assert [shown["calibration"][0][k] for k in ("ECE, scaled, %", "Brier score", "NLL")] == ["1.75", "0.100", "0.200"]
+    assert {row["score"]: (row["AUROC, noise, %"], row["AUROC, digits, %"]) for row in shown["outliers"]} == {
+        "probability by output": ("90.00", "70.00"), "goodness": ("95.00", "80.00"),
+    }  # fmt: skip
+    errors = [run["test_error"] for run in records.counted.to_dict("records") if run["series"] == "backprop"]
+    assert shown["sizes"][0]["55,000 rows, %"] == f"{100 * np.mean(errors):.2f}" and len(errors) == 6
     assert [(row["100 rows, %"], row["trainer"]) for row in shown["sizes"]] == [
         ("20.00", "backprop"),
         ("20.00", "forward"),

@@ -138,6 +138,12 @@ def test_a_baseline_without_runs_on_fewer_rows_is_not_drawn(tmp_path: Path) -> N
     assert "forward" not in drawn(look, sizes).alt
 
 
+def test_a_task_without_runs_on_fewer_rows_has_no_panel(tmp_path: Path) -> None:
+    runs = make_comparison(tmp_path)
+    change(tmp_path / "comparison.json", "protocol.data", [{"name": "mnist"}, {"name": "digits"}])
+    assert [panel.alt.split(",")[0] for panel in drawn(Look(load_records(runs)), sizes).panels] == ["MNIST"]
+
+
 def test_axes() -> None:
     assert padded(2.0, 2.0, True)[1] / padded(2.0, 2.0, True)[0] == pytest.approx(1.6)
     assert padded(0.0, 10.0, False) == pytest.approx((0.0, 10.8)) and padded(-1.0, 1.0, False)[0] < -1
