@@ -79,11 +79,11 @@ def _studied(study: Study, task: Task, side: Side) -> Studied:
 
 def _runs(protocol: Protocol, chosen: Chosen, folder: Path, how: list[str]) -> tuple[list[Made], Plan]:
     """Every side on every data set with every seed: a seed is complete before the next one begins."""
-    seeds, few = protocol.runs.seeds, protocol.runs.baseline_seeds
     places = [
         (task, side, seed, None)
-        for number, seed in enumerate(seeds)
-        for task, side in _pairs(protocol, baselines=number < few)
+        for number, seed in enumerate(protocol.runs.seeds)
+        for task in protocol.data
+        for side in (*protocol.sides_on(task), *protocol.baselines_by(task, number))
     ]
     return _planned(protocol, chosen, places, folder, how)
 
@@ -105,7 +105,7 @@ def _planned(
 ) -> tuple[list[Made], Plan]:  # fmt: skip
     jobs = []
     for task, side, seed, rows in places:
-        options = protocol.final(task, side, chosen.get((task.name, side.name), ()), seed, rows)
+        options = protocol.final(task, side, chosen.get((task.name, side.like or side.name), ()), seed, rows)
         config = composed([*options, f"runs={folder}", f"name={protocol.name}", *how])
         jobs.append((config, options))
     plan = make_plan(protocol.name, str(folder), jobs)

@@ -61,6 +61,7 @@ class Side:
     search   KEY=RANGE of such options, beside those that all sides search
     head     in words, what answers: parameters there are not the body's, so a reader has to know of them
     model    options of another network, for a baseline that has not the sides' body, such as model=linear
+    like     a side whose chosen setting and seeds a baseline has: the same rule in another form, which costs otherwise
     """
 
     name: str
@@ -68,6 +69,7 @@ class Side:
     search: tuple[str, ...] = ()
     head: str = ""
     model: tuple[str, ...] = ()
+    like: str = ""
 
     def __post_init__(self) -> None:
         for option in (*self.options, *self.search):
@@ -115,7 +117,7 @@ class Final:
     measures  of each trained network on the test rows, beside accuracy; diagnose: of its blocks in each epoch
     sizes     numbers of training rows that the best settings are trained on as well, for accuracy against rows
     size_seeds  the first so many seeds are used for that
-    baseline_seeds  and so many for the baselines, which no difference is claimed of
+    baseline_seeds  and so many for the baselines, which no difference is claimed of; all for those that are like a side
     """
 
     seeds: tuple[int, ...]
@@ -166,6 +168,10 @@ class Protocol:
             raise UsageError(f"tuning.seed={self.tuning.seed} is among runs.seeds; the runs need fresh ones")
         if odd := [side.name for side in self.sides if side.model]:
             raise UsageError(f"{odd[0]} has a model of its own; all sides train the same body, baselines may not")
+        if odd := [side.name for side in self.sides if side.like]:
+            raise UsageError(
+                f"{odd[0]} is like {self.side(odd[0]).like}; a side is tuned itself, a baseline may be like one"
+            )
         if unnamed := [side.name for side in self.sides if not side.head]:
             raise UsageError(f"{unnamed[0]} does not say what its head is; write one line under head")
         for option in self.shared:
@@ -185,6 +191,11 @@ class Protocol:
         for task in self.data:
             if strange := [name for name in task.sides if name not in names]:
                 raise UsageError(f"{task.name} has sides {strange[0]!r}, which is none of {', '.join(names)}")
+            there = [side.name for side in self.sides_on(task)]
+            if lone := [side for side in self.baselines_on(task) if side.like and side.like not in there]:
+                raise UsageError(
+                    f"{lone[0].name} is like {lone[0].like}, which is no side of {task.name}; it has {', '.join(there)}"
+                )
             if len(self.sides_on(task)) < 2:
                 raise UsageError(f"{task.name} compares nothing; give it two sides or more")
             if (rows := self.rows_of(task)) is not None and rows <= max(self.runs.sizes, default=0):
@@ -214,6 +225,11 @@ class Protocol:
     def baselines_on(self, task: Task) -> tuple[Side, ...]:
         """The baselines that take part in a task."""
         return tuple(side for side in self.baselines if not task.sides or side.name in task.sides)
+
+    def baselines_by(self, task: Task, number: int) -> tuple[Side, ...]:
+        """The baselines that are run with the seed of that number, counted from 0."""
+        every = self.baselines_on(task)
+        return every if number < self.runs.baseline_seeds else tuple(side for side in every if side.like)
 
     def rows_of(self, task: Task) -> int | None:
         """How many rows the runs of a task train on; None for all."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -29,6 +29,11 @@ class _Place:
     passes: tuple[float, float]
     local: bool  # whether the other side sends no gradient back through the whole network
 
+    @property
+    def worse(self) -> bool:
+        """Whether it clearly has more error."""
+        return self.clear and self.more_error > 0
+
 
 def advice(records: Records, comparisons: Sequence[Comparison]) -> list[str]:
     """A sentence for each side but the first and each network; none where the records have no protocol.
@@ -53,7 +58,7 @@ def advice(records: Records, comparisons: Sequence[Comparison]) -> list[str]:
         found.setdefault((_named(ledger, group[other], other), base, c.network), []).append(place)
     asked = ledger.protocol.question.casefold()
     order = sorted(found, key=lambda who: (who[0].casefold() not in asked, -len(found[who])))
-    return [_said(*who, found[who]) for who in order]
+    return [_said(*who, found[who], _free(found, who[2])) for who in order]
 
 
 def _named(ledger: Ledger, runs: pd.DataFrame, series: str) -> str:
@@ -83,25 +88,35 @@ def _place(c: Comparison, other: pd.DataFrame, base: pd.DataFrame, sign: int) ->
     )
 
 
-def _said(other: str, base: str, network: str, places: Sequence[_Place]) -> str:
+def _free(found: Mapping[tuple[str, str, str], Sequence[_Place]], network: str) -> float:
+    """The least share of the activations that a side holds on a network without any loss of accuracy; 1 for none."""
+    whole = [places for (_, _, on), places in found.items() if on == network]
+    return min((max(p.memory for p in places) for places in whole if not any(p.worse for p in places)), default=1.0)
+
+
+def _said(other: str, base: str, network: str, places: Sequence[_Place], free: float) -> str:
     words = [
-        f"{_errors([p.more_error for p in places])} than {base}",
+        _errors([p.more_error for p in places], base),
         f"holds {_times([p.memory for p in places])} the activations",
         f"trains with {_times([p.operations for p in places])} the operations",
     ]
     asked, needed = places[0].passes
     if asked != needed and math.isfinite(asked) and math.isfinite(needed):
         words.append(f"needs {counted(round(asked), 'pass', 'passes')} for an answer instead of {plain(needed)}")
-    return f"{_verdict(other, places)}: with {network}, on {counted(len(places), 'data set')}, it {listed(words)}."
+    return (
+        f"{_verdict(other, places, free)}: with {network}, on {counted(len(places), 'data set')}, it {listed(words)}."
+    )
 
 
-def _errors(points: Sequence[float]) -> str:
+def _errors(points: Sequence[float], base: str) -> str:
     low, high = min(points), max(points)
+    if _span(low, high) == "0.0":
+        return f"has the test error of {base} to a tenth of a point"
     if low >= 0:
-        return f"has {_span(low, high)} points more test error"
+        return f"has {_span(low, high)} points more test error than {base}"
     if high <= 0:
-        return f"has {_span(-high, -low)} points less test error"
-    return f"has from {fixed(-low, 1)} points less to {fixed(high, 1)} points more test error"
+        return f"has {_span(-high, -low)} points less test error than {base}"
+    return f"has from {fixed(-low, 1)} points less to {fixed(high, 1)} points more test error than {base}"
 
 
 def _span(low: float, high: float) -> str:
@@ -114,19 +129,21 @@ def _times(ratios: Sequence[float]) -> str:
     return f"{ends[0] if ends[0] == ends[1] else ' to '.join(ends)} times"
 
 
-def _verdict(other: str, places: Sequence[_Place]) -> str:
-    """What follows for who has to choose."""
-    worse = all(p.clear and p.more_error > 0 for p in places)
+def _verdict(other: str, places: Sequence[_Place], free: float) -> str:
+    """What follows for who has to choose; `free`: the activations that can be had without giving accuracy for them."""
+    worse = all(p.worse for p in places)
     costs = {"activations": [p.memory for p in places], "operations": [p.operations for p in places]}
     spared = [what for what, ratios in costs.items() if max(ratios) <= SPARED]
     if worse:
+        if free < max(costs["activations"]) and "activations" in spared:
+            spared.remove("activations")
         needs = {"activations": "activations do not fit", "operations": "operations are short"}
         where = [needs[what] for what in spared]
         where += ["no gradient can be sent back through the whole network"] * all(p.local for p in places)
         if not where:
             return f"Nothing speaks for {other}"
         return f"Use {other} where {', or where '.join(where)}, not for accuracy"
-    if not any(p.clear and p.more_error > 0 for p in places):
+    if not any(p.worse for p in places):
         less = f" and spares {listed(spared)}" if spared else ""
         return f"{other[0].upper()}{other[1:]} costs no accuracy that this comparison could see{less}"
     return f"Whether {other} costs accuracy depends on the data"

@@ -50,8 +50,13 @@ class Gathered:
             own = COLUMNS[frame][len(KEYS) :]
             self._long[frame].append([tuple(row[column] for column in own) for row in rows_of(record)])
 
-    def frames(self) -> dict[str, Any]:
-        """The fields of `load.Records` that come from records alone; to be asked once."""
+    def frames(self, trainers: Mapping[str, str]) -> dict[str, Any]:
+        """The fields of `load.Records` that come from records alone; to be asked once.
+
+        `trainers`, by run id: what trainers are called that a comparison's protocol tells apart by their cost alone.
+        """
+        for row in self._rows:
+            row["trainer"] = trainers.get(row["run_id"], row["trainer"])
         settings = _name_series(self._rows, self._settings)
         _count(self._rows, self._notes)
         order = sorted(range(len(self._rows)), key=lambda i: _order(self._rows[i]))

@@ -87,6 +87,12 @@ class Ledger:
         """The runs that are compared, and the baselines, by id."""
         return {entry.run_id: entry for entry in self.entries if entry.rows is None}
 
+    @property
+    def forms(self) -> dict[str, str]:
+        """By id, the name of each run of a baseline that is a side in another form: its trainer's name is the same."""
+        like = {side.name for side in self.protocol.baselines if side.like}
+        return {run_id: visible(entry.side) for run_id, entry in self.runs.items() if entry.side in like}
+
 
 def read_ledger(root: Path) -> Ledger | None:
     """The ledger beside a folder of runs; None where there is none, or none that can be read."""

@@ -117,7 +117,7 @@ def load_records(
             found.add(name, Path(), lost)
     roots = [Path(root) for root in ([runs] if isinstance(runs, Path | str) else runs)]
     ledger = read_ledger(roots[0]) if len(roots) == 1 else None
-    frames = found.frames()
+    frames = found.frames({} if ledger is None else ledger.forms)
     if ledger is not None and not ledger.protocol.timed:
         _untime(frames)
     trials = tuple(tuning.beside(roots))
@@ -157,7 +157,7 @@ def records_of(found: Mapping[str, dict[str, Any]]) -> Records:
     gathered = Gathered([])
     for name, record in found.items():
         gathered.add(name, Path(), record)
-    return Records(**gathered.frames())
+    return Records(**gathered.frames({}))
 
 
 def run_folders(roots: Sequence[Path]) -> list[Path]:

@@ -71,7 +71,7 @@ def heads(ledger: Ledger, records: Records) -> Table:
             rows.append((
                 Cell(side.name), Cell(str(network)), Cell(side.head or DASH), _count(body), _count(head),
                 _count(body + head), Cell(str(trials), trials),
-                Cell(searched if tuned else DASH),
+                Cell(searched if tuned else f"as {side.like}" if side.like else DASH),
             ))  # fmt: skip
     columns = (
         Column("trainer"), Column("network"), Column("head"), Column("body", True), Column("head's parameters", True),

@@ -12,7 +12,7 @@ from lab.audit import OF_PROTOCOL, RULES, Evidence, audit
 from lab.audit.rules import leakage
 from lab.audit.section import audit_table
 from lab.report.load import load_records, records_of
-from tests.report.compared import change, make_comparison, run_id
+from tests.report.compared import SEEDS, add_form, change, make_comparison, run_id
 
 TRIAL, RUN = run_id("trial", "forward", 0), run_id("run", "forward", 3)
 
@@ -63,6 +63,22 @@ def test_what_breaks_it_is_caught(
     found = OF_PROTOCOL[rule](Evidence(load_records(runs)))
     assert found.verdict == "fail" and at_fault in found.runs
     assert words in found.sentence and found.sentence.endswith(".")
+
+
+def with_a_form(folder: Path, seeds: int = len(SEEDS), rate: float = 0.003) -> Evidence:
+    runs = make_comparison(folder)
+    add_form(folder, seeds, rate)
+    return Evidence(load_records(runs))
+
+
+def test_a_side_in_another_form_has_its_trials_its_setting_and_its_seeds(tmp_path: Path) -> None:
+    whole = with_a_form(tmp_path / "whole")
+    assert {(c.first, c.second) for c in whole.comparisons} == {("backprop", "forward-forward"), ("backprop", "lean")}
+    assert {f.rule: f.sentence for f in audit(whole) if f.verdict != "pass"} == {}
+    other = OF_PROTOCOL["other_setting"](with_a_form(tmp_path / "other", rate=0.01))
+    assert set(other.runs) == {run_id("run", "lean", seed) for seed in SEEDS} and "best trial" in other.sentence
+    fewer = OF_PROTOCOL["other_setting"](with_a_form(tmp_path / "fewer", seeds=4))
+    assert set(fewer.runs) == {run_id("run", "lean", seed) for seed in SEEDS[:4]}
 
 
 def test_the_table_marks_each_verdict_with_its_own_word(tmp_path: Path) -> None:

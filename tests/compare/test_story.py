@@ -22,7 +22,10 @@ from tests.protocol.test_protocol import rules
 pytest.importorskip("optuna")
 PROTOCOL = rules(
     runs__seeds=[0, 1], runs__sizes=[100], runs__size_seeds=1, runs__baseline_seeds=1,
-    baselines=[{"name": "logistic", "model": ["model=linear"], "options": ["trainer=backprop"]}],
+    baselines=[
+        {"name": "logistic", "model": ["model=linear"], "options": ["trainer=backprop"]},
+        {"name": "in parts", "like": "backprop", "options": ["trainer=backprop", "trainer.micro_batches=2"]},
+    ],
 )  # fmt: skip
 
 
@@ -77,8 +80,19 @@ def test_a_comparison_is_its_protocol(made: Maker, tmp_path: Path) -> None:
             assert record.config["optimizer"]["learning_rate"] == rate and record.final["test"]["n"] > 0
             assert record.data["n_train"] == (entry["rows"] or record.data["n_train"])
     assert sum(entry["side"] == "logistic" for entry in ledger["runs"]) == 1
+    alike = {
+        side: [RunRecord.read(out / "runs" / entry["run_id"] / "record.json") for entry in ledger["runs"]
+               if entry["side"] == side and entry["rows"] is None]
+        for side in ("backprop", "in parts")
+    }  # fmt: skip
+    whole, parts = alike["backprop"], alike["in parts"]
+    assert [r.config["seed"] for r in parts] == [r.config["seed"] for r in whole] == [0, 1]
+    for a, b in zip(whole, parts, strict=True):
+        assert a.config["optimizer"] == b.config["optimizer"]
+        assert [r.config["trainer"]["micro_batches"] for r in (a, b)] == [1, 2]
+        assert b.memory["activations"] < a.memory["activations"]
     count = len(made.runs)
-    assert count == 2 * 3 + 2 * 2 + 1 + 2
+    assert count == 2 * 3 + 2 * 2 + 1 + 2 + 2
     assert compare(protocol, out, progress=False) == 0 and len(made.runs) == count
 
 

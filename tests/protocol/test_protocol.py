@@ -52,6 +52,8 @@ def rules(**changes: Any) -> dict[str, Any]:
         ({"sides__1": {"search": []}}, "forward nothing; give both as much to search"),
         ({"sides__1": {"head": ""}}, "forward does not say what its head is"),
         ({"sides__1": {"model": ["model=cnn"]}}, "forward has a model of its own"),
+        ({"sides__1": {"like": "backprop"}}, "forward is like backprop; a side is tuned itself"),
+        ({"baselines": [{"name": "lean", "like": "bp", "options": []}]}, "lean is like bp, which is no side of digits"),
         ({"sides__1": {"name": "backprop"}}, "two sides are called the same"),
         ({"runs__seeds": [0, 1000]}, "tuning.seed=1000 is among runs.seeds"),
         ({"runs__seeds": [1, 1]}, "give distinct seeds"),

@@ -62,6 +62,22 @@ def make_comparison(folder: Path, *, timed: bool = False) -> Path:
     return folder / "runs"
 
 
+def add_form(folder: Path, seeds: int = len(SEEDS), rate: float = 0.003) -> None:
+    """Adds a baseline that is like backprop in all but its memory."""
+    form = {"name": "lean", "like": "backprop", "options": ["trainer=backprop", "trainer.micro_batches=5"]}
+    change(folder / "comparison.json", "protocol.baselines", [form])
+    entries = json.loads((folder / "comparison.json").read_text())["runs"]
+    for seed in SEEDS[:seeds]:
+        record = _record("backprop", seed, rate)
+        record["config"]["trainer"]["micro_batches"] = 5
+        record["final"]["test"]["loss"] += 1e-9  # as sums in another order are
+        record["memory"]["activations"] //= 5
+        write(folder / "runs", record, run_id("run", "lean", seed))
+        lean = {"run_id": run_id("run", "lean", seed), "data": "mnist", "side": "lean", "seed": seed, "rows": None}
+        entries.append(lean)
+    change(folder / "comparison.json", "runs", entries)
+
+
 def _record(trainer: str, seed: int, rate: float) -> dict[str, Any]:
     record = make_record(trainer, seed=seed, epochs=2)
     record["config"]["optimizer"]["learning_rate"] = rate

@@ -56,10 +56,11 @@ def unequal_trials(evidence: Evidence) -> Finding:
     if (ledger := evidence.records.ledger) is not None:  # trials have a folder of their own, and are all in it
         entered = {entry.run_id: entry for entry in ledger.entries}
         made = {(study.data, study.side): len(study.trials) for study in ledger.studies}
+        like = {side.name: side.like or side.name for side in ledger.protocol.baselines}
         for run in runs.to_dict("records"):
             if (entry := entered.get(run["run_id"])) is not None:
                 key = run["data"], run["network"], run["trainer"]
-                counts[key] = made.get((entry.data, entry.side), counts[key])
+                counts[key] = made.get((entry.data, like.get(entry.side, entry.side)), counts[key])
     bad, words = [], []
     for place in dict.fromkeys((data, network) for data, network, _ in counts):
         here = {trainer: n for (data, network, trainer), n in counts.items() if (data, network) == place}

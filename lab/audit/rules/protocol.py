@@ -81,15 +81,19 @@ def _unlike_best(evidence: Evidence, ledger: Ledger) -> list[str]:
             options = max(ended, key=lambda trial: trial.value).options or {}
             wanted[study.data, study.side] = {key: options.get(key) for key in study.keys}
     found = _options(evidence)
-    return [
-        name for name, entry in ledger.runs.items()
-        if name in found and any(found[name].get(k) != v for k, v in wanted.get((entry.data, entry.side), {}).items())
-    ]  # fmt: skip
+    like = {side.name: side.like for side in ledger.protocol.baselines if side.like}
+    unlike = []
+    for name, entry in ledger.runs.items():
+        setting = wanted.get((entry.data, like.get(entry.side, entry.side)), {})
+        if name in found and any(found[name].get(key) != value for key, value in setting.items()):
+            unlike.append(name)
+    return unlike
 
 
 def _off(evidence: Evidence, ledger: Ledger) -> list[str]:
     final, found = ledger.protocol.runs, _options(evidence)
     sides = {side.name for side in ledger.protocol.sides}
+    sides |= {side.name for side in ledger.protocol.baselines if side.like}
     epochs = {task.name: str(ledger.protocol.epochs_of(task)) for task in ledger.protocol.data}
     seeds = {str(seed) for seed in final.seeds}
     off = [
