@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 import subprocess
 import sys
@@ -55,10 +56,23 @@ def test_a_run_is_its_curves_options_and_results(tmp_path: Path) -> None:
     assert errors == [(550 * e["epoch"], pytest.approx(e["valid"]["error"])) for e in made["history"]]
     seconds = sum(e["train_seconds"] for e in made["measured"]["epochs"][:2])
     second = [s for s in run.scalars if s.step == 1100 and s.tag == "cost/seconds"]
-    assert [s.value for s in second] == [pytest.approx(seconds)] and second[0].at == pytest.approx(STARTED + seconds)
+    assert [s.value for s in second] == [pytest.approx(seconds)] and second[0].at == pytest.approx(
+        STARTED + seconds, abs=1e-3
+    )
+    assert all(math.isfinite(scalar.value) for scalar in run.scalars)
+    assert [s.step for s in run.scalars if s.tag == "valid/loss"] == [550, 1650], "what is unknown is no point"
     assert run.options["optimizer.learning_rate"] == "0.01" and run.options["trainer.name"] == '"backprop"'
     assert run.results["test_error"] == pytest.approx(made["final"]["test"]["error"])
     assert run.results["memory_peak"] == made["memory"]["peak"] and "energy_joules" not in run.results
+
+
+def test_an_epoch_without_a_step_or_a_start_has_its_number_and_no_time(tmp_path: Path) -> None:
+    made = record()
+    del made["measured"]["started"]
+    for entry in made["history"]:
+        del entry["step"]
+    errors = [s for s in exported(tmp_path, made).scalars if s.tag == "valid/error"]
+    assert [(s.step, s.at) for s in errors] == [(1, 0.0), (2, 0.0), (3, 0.0)]
 
 
 def test_diagnostics_are_curves_of_their_block(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -250,6 +251,23 @@ def test_what_a_newcomer_is_told_follows_from_the_records(tmp_path: Path) -> Non
     assert "Said by its author.</p>" in page and "&lt;b&gt;Twice" in page and "<b>Twice" not in page
     (tmp_path / "remarks.txt").write_bytes(b"\xff\xfe")
     assert load_records(found).ledger is not None and not load_records(found).ledger.remarks  # type: ignore[union-attr]
+    change(tmp_path / "comparison.json", "protocol.baselines", [])
+    for seed in SEEDS:  # one seed far worse, which is no clear difference; and half the operations
+        path = found / run_id("run", "forward", seed) / "record.json"
+        error = json.loads((found / run_id("run", "backprop", seed) / "record.json").read_text())["final"]["test"][
+            "error"
+        ]
+        change(path, "final.test.error", error + 0.1 * (seed == 0))
+        change(path, "final.test.accuracy", 1 - error - 0.1 * (seed == 0))
+        change(path, "cost.flops_per_step", 0.5 * json.loads(path.read_text())["cost"]["flops_per_step"])
+    for seed in SEEDS:
+        shutil.rmtree(found / run_id("run", "lean", seed))
+    records = load_records(found)
+    (said,) = advice(records, compare(records))
+    assert said.startswith(
+        "Forward-forward costs no accuracy that this comparison could see and spares activations and "
+    )
+    assert "has 1.7 points more test error than backprop" in said and "trains with 0.50 times the operations" in said
     (tmp_path / "comparison.json").unlink()
     records = load_records(found)
     assert advice(records, compare(records)) == []
