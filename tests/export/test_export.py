@@ -114,6 +114,7 @@ def test_an_export_made_again_takes_the_place_of_the_former(tmp_path: Path) -> N
         write(tmp_path / "runs", made)
         assert main([str(tmp_path / "runs"), "--to", "tensorboard", "--out", str(tmp_path / "logs")]) == 0
     (folder,) = (tmp_path / "logs").iterdir()
+    assert [path.name for path in folder.iterdir()] == [tensorboard.FILE], "whose name says nothing of the time"
     found = [v.simple_value for e in events(folder) for v in e.summary.value if v.tag == "results/test_error"]
     assert found == [0.25]
 
@@ -154,13 +155,14 @@ def test_runs_are_added_to_mlflow_once(tmp_path: Path) -> None:
     command = [str(tmp_path / "runs"), "--to", "mlflow", "--out", str(tmp_path / "mlruns")]
     assert main(command) == main(command) == 0
     client = mlflow.MlflowClient(tracking_uri=(tmp_path / "mlruns").as_uri())
-    found = {
-        r.data.tags["lab.run_id"]: r for r in client.search_runs([client.get_experiment_by_name("MNIST").experiment_id])
-    }
+    added = client.search_runs([client.get_experiment_by_name("MNIST").experiment_id])
+    assert len(added) == 2
+    found = {r.data.tags["lab.run_id"]: r for r in added}
     assert sorted(r.info.status for r in found.values()) == ["FAILED", "FINISHED"]
     run = found[made["run_id"]]
     assert run.data.metrics["results/test_error"] == pytest.approx(made["final"]["test"]["error"])
     assert run.data.params["optimizer.learning_rate"] == "0.01" and run.info.start_time == STARTED * 1000
+    assert run.data.params["long"] == ('"' + "x" * 5000)[:500]
     history = client.get_metric_history(run.info.run_id, "valid/error")
     assert [m.step for m in history] == [550, 1100, 1650]
 
