@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lab.report.ledger import Ledger
@@ -93,18 +94,30 @@ def errors_by_rows(ledger: Ledger, records: Records) -> dict[tuple[str, str], di
     return found
 
 
+def exponent(errors: Mapping[int, Sequence[float]]) -> float:
+    """b of the power law error = a rows^b that fits the mean errors best in the logarithm; NaN of less than 3 sizes."""
+    means = {rows: mean_interval(found).mean for rows, found in errors.items()}
+    known = [(math.log(rows), math.log(mean)) for rows, mean in means.items() if mean > 0]
+    if len(known) < 3:
+        return math.nan
+    x, y = (np.array(values) - np.mean(values) for values in zip(*known, strict=True))
+    return float(x @ y / (x @ x))
+
+
 def sizes(ledger: Ledger, records: Records) -> Table:
     """One row for each side and data set: test error by the number of training rows."""
     errors = errors_by_rows(ledger, records)
     known = sorted({n for by in errors.values() for n in by})
     rows = [
-        (Cell(side), Cell(ledger.shown(data)), *(_cell(mean_interval(by.get(n, [])).mean, _percent) for n in known))
+        (Cell(side), Cell(ledger.shown(data)), *(_cell(mean_interval(by.get(n, [])).mean, _percent) for n in known),
+         _cell(exponent(by), lambda value: fixed(value, 2)))
         for (data, side), by in errors.items()
-    ]
-    columns = (Column("trainer"), Column("data"), *(Column(f"{plain(n)} rows", True, "%") for n in known))
+    ]  # fmt: skip
+    columns = (Column("trainer"), Column("data"), *(Column(f"{plain(n)} rows", True, "%") for n in known),
+               Column("exponent", True))  # fmt: skip
     caption = (
         "Test error by the number of training rows, means over seeds, with the setting that was chosen; as many "
-        "epochs, so as many fewer updates."
+        "epochs, so as many fewer updates. Exponent: b of error ~ rows^b, by least squares over the logarithms."
     )
     return Table("sizes", "Test error against training rows", caption, columns, tuple(rows))
 

@@ -15,7 +15,7 @@ from lab.report.figures_of_effort import _best, _errors, budget, effort, sizes, 
 from lab.report.figures_of_lines import ENERGY, OPERATIONS, SECONDS, curves
 from lab.report.scales import fitted, padded, place_on, spaced
 from lab.report.style import series_style, styled
-from lab.report.tables_beyond import errors_by_rows
+from lab.report.tables_beyond import errors_by_rows, exponent
 from tests.report.compared import change, make_comparison, run_id
 from tests.report.records import TRAINERS, make_record, write
 from tests.report.test_figures import assert_readable
@@ -66,6 +66,13 @@ def test_errors_by_rows_end_with_all_of_them(look: Look) -> None:
     }  # fmt: skip
     assert errors["mnist", "backprop"][100] == pytest.approx([0.2]) and len(errors["mnist", "forward"][55000]) == 6
     assert "backprop 20.00 % from 100, " in drawn(look, sizes).panels[0].alt
+
+
+def test_an_exponent_is_that_of_the_power_law() -> None:
+    law = {n: [0.9 * 2 * n**-0.35, 1.1 * 2 * n**-0.35] for n in (1000, 3000, 10_000, 55_000)}
+    assert exponent(law) == pytest.approx(-0.35)
+    assert exponent({10: [0.4], 100: [0.1], 1000: [0.2]}) == pytest.approx(math.log(0.5) / math.log(100))
+    assert math.isnan(exponent({10: [0.4], 100: [0.2]})) and math.isnan(exponent({1: [0.0], 2: [0.1], 3: [0.1]}))
 
 
 def test_an_interval_of_errors_stays_within_what_can_be() -> None:
