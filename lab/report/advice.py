@@ -23,6 +23,7 @@ class _Place:
     """The other side against the first on one data set and network: error in points, ratios of what they cost."""
 
     more_error: float
+    known: bool  # whether there is an interval
     clear: bool
     memory: float
     operations: float
@@ -38,7 +39,7 @@ class _Place:
 def advice(records: Records, comparisons: Sequence[Comparison]) -> list[str]:
     """A sentence for each side but the first and each network; none where the records have no protocol.
 
-    What the protocol's question names comes first, then what was compared on more data sets.
+    What the protocol's question names comes first, then what else its network has, then what was compared on more sets.
     """
     ledger = records.ledger
     if ledger is None:
@@ -57,7 +58,8 @@ def advice(records: Records, comparisons: Sequence[Comparison]) -> list[str]:
         place = _place(c, group[other], group[base], sign=1 if base == c.first else -1)
         found.setdefault((_named(ledger, group[other], other), base, c.network), []).append(place)
     asked = ledger.protocol.question.casefold()
-    order = sorted(found, key=lambda who: (who[0].casefold() not in asked, -len(found[who])))
+    named = {network for other, _, network in found if other.casefold() in asked}
+    order = sorted(found, key=lambda who: (who[0].casefold() not in asked, who[2] not in named, -len(found[who])))
     return [_said(*who, found[who], _free(found, who[2])) for who in order]
 
 
@@ -80,6 +82,7 @@ def _place(c: Comparison, other: pd.DataFrame, base: pd.DataFrame, sign: int) ->
 
     return _Place(
         100 * sign * c.difference.interval.mean,
+        c.difference.interval.low is not None,
         c.difference.interval.excludes_zero,
         ratio("memory_activations"),
         ratio("train_flops"),
@@ -91,7 +94,8 @@ def _place(c: Comparison, other: pd.DataFrame, base: pd.DataFrame, sign: int) ->
 def _free(found: Mapping[tuple[str, str, str], Sequence[_Place]], network: str) -> float:
     """The least share of the activations that a side holds on a network without any loss of accuracy; 1 for none."""
     whole = [places for (_, _, on), places in found.items() if on == network]
-    return min((max(p.memory for p in places) for places in whole if not any(p.worse for p in places)), default=1.0)
+    free = [places for places in whole if all(p.known and not p.worse for p in places)]
+    return min((max(p.memory for p in places) for places in free), default=1.0)
 
 
 def _said(other: str, base: str, network: str, places: Sequence[_Place], free: float) -> str:
@@ -131,6 +135,8 @@ def _times(ratios: Sequence[float]) -> str:
 
 def _verdict(other: str, places: Sequence[_Place], free: float) -> str:
     """What follows for who has to choose; `free`: the activations that can be had without giving accuracy for them."""
+    if not all(p.known for p in places):
+        return f"What {other} costs cannot be told from one seed"
     worse = all(p.worse for p in places)
     costs = {"activations": [p.memory for p in places], "operations": [p.operations for p in places]}
     spared = [what for what, ratios in costs.items() if max(ratios) <= SPARED]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import tempfile
@@ -218,7 +219,7 @@ def as_html(page: Mapping[str, Any], figures: Sequence[Figure]) -> str:
     """The one self-contained page; its policy allows its own style and script by their digests, and nothing else."""
     style, script = html.page_style(), html.template("page.js")
     environment = html.environment()
-    environment.filters["tied"] = lambda sentence: sentence.replace("95 %", "95\u00a0%")
+    environment.filters["tied"] = lambda sentence: re.sub(r"(?<=\d) %", "\u00a0%", sentence)
     return environment.from_string(html.template("page.html.j2")).render({
         **page, "figures": on_page(figures), "lead": LEAD, "policy": html.policy(style, script),
         "style": Markup(style), "script": Markup(script),

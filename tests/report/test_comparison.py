@@ -268,6 +268,10 @@ def test_what_a_newcomer_is_told_follows_from_the_records(tmp_path: Path) -> Non
         "Forward-forward costs no accuracy that this comparison could see and spares activations and "
     )
     assert "has 1.7 points more test error than backprop" in said and "trains with 0.50 times the operations" in said
+    for side, seed in itertools.product(("backprop", "forward"), SEEDS[1:]):
+        shutil.rmtree(found / run_id("run", side, seed))
+    records = load_records(found)
+    assert advice(records, compare(records))[0].startswith("What forward-forward costs cannot be told from one seed: ")
     (tmp_path / "comparison.json").unlink()
     records = load_records(found)
     assert advice(records, compare(records)) == []
