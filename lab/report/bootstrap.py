@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 10_000
+_AT_ONCE = 2**17  # drawn values that are held: thousands of seeds would need gigabytes
 SEED = 20_260_101  # one stream for every report, so that equal records give equal bytes
 
 
@@ -30,7 +31,13 @@ def bca_interval(values: NDArray[np.float64], reach: float, resamples: int = RES
     if spread == 0:
         return mean, mean
     rng = np.random.default_rng(SEED)
-    means = values[rng.integers(0, values.size, (resamples, values.size))].mean(axis=1)
+    rows = max(1, _AT_ONCE // values.size)
+    means = np.concatenate(
+        [
+            values[rng.integers(0, values.size, (min(rows, resamples - done), values.size))].mean(axis=1)
+            for done in range(0, resamples, rows)
+        ]
+    )
     below = float((means < mean).mean() + (means == mean).mean() / 2)
     bias = float(ndtri(min(max(below, 1 / resamples), 1 - 1 / resamples)))
     acceleration = float((influence**3).sum()) / (6 * spread**1.5)

@@ -30,9 +30,10 @@ class Comparison:
     `difference` is first - second in `metric`'s stored unit; `speed` and `memory` are ratios first / second of samples
     a second and of activation memory. `first` is the better one of the two in the mean. `over_rows` is the interval of
     the difference that comes from the test rows, and `rows_p` the largest of the seeds' p values by McNemar's test,
-    where runs recorded which rows they answered rightly; `corrected_p` is p after Holm's correction for all comparisons
-    made. `audit` says how the comparison's audit came out, where there was one; `one_of_many`, that other pairs of
-    trainers are compared as well, here or elsewhere, so that a sentence has to name `second`.
+    where runs recorded which rows they answered rightly; `p` is that of the sign-flip test over the seeds, and
+    `corrected_p` after Holm's correction for all comparisons made. `audit` says how the comparison's audit came out,
+    where there was one; `one_of_many`, that other pairs of trainers are compared as well, here or elsewhere, so that a
+    sentence has to name `second`.
     """
 
     data: str
@@ -43,16 +44,12 @@ class Comparison:
     difference: Paired
     speed: Paired
     memory: Paired
+    p: float
     over_rows: tuple[float, float] = (math.nan, math.nan)
     rows_p: float = math.nan
     corrected_p: float = math.nan
     audit: str = ""
     one_of_many: bool = False
-
-    @property
-    def p(self) -> float:
-        """The p value of the sign-flip test over the seeds."""
-        return sign_flip(self.difference.values)
 
     @property
     def smallest_p(self) -> float:
@@ -168,15 +165,15 @@ def _compare(data: str, network: str, metric: Metric, runs: pd.DataFrame, ours: 
         rows = runs[(runs["series"] == series) & (runs["seed"] != "")]
         return dict(zip(rows["seed"], rows[key], strict=True))
 
-    worse = paired_difference(values(ours, metric.key), values(theirs, metric.key)).interval.mean
-    if worse * (1 if metric.better == HIGHER else -1) < 0:
+    gain = paired_difference(values(ours, metric.key), values(theirs, metric.key))
+    if gain.interval.mean * (1 if metric.better == HIGHER else -1) < 0:
         ours, theirs = theirs, ours
+        gain = paired_difference(values(ours, metric.key), values(theirs, metric.key))
     return Comparison(
-        data, network, ours, theirs, metric,
-        paired_difference(values(ours, metric.key), values(theirs, metric.key)),
+        data, network, ours, theirs, metric, gain,
         paired_ratio(values(ours, "samples_per_second"), values(theirs, "samples_per_second")),
         paired_ratio(values(ours, "memory_activations"), values(theirs, "memory_activations")),
-        *_over_rows(runs, ours, theirs),
+        sign_flip(gain.values), *_over_rows(runs, ours, theirs),
     )  # fmt: skip
 
 
@@ -197,5 +194,5 @@ def _over_rows(runs: pd.DataFrame, ours: str, theirs: str) -> tuple[tuple[float,
 
 def _answers(runs: pd.DataFrame, n: int) -> dict[str, NDArray[np.bool_]]:
     """By seed, which of the n test rows were answered rightly; of those runs that recorded it."""
-    found = {r["seed"]: unpacked(r["right"], n) for r in runs.to_dict("records") if r["seed"]}
+    found = {seed: unpacked(right, n) for seed, right in zip(runs["seed"], runs["right"], strict=True) if seed}
     return {seed: right for seed, right in found.items() if right is not None}

@@ -24,7 +24,7 @@ from lab.report.figure import Figure, on_page
 from lab.report.figures import KEYS, OPTIONAL, make_figures
 from lab.report.grid import grids
 from lab.report.limits import limits, status_text
-from lab.report.load import Records, load_records
+from lab.report.load import Records, load_records, no_collecting
 from lab.report.sweeps import planned_runs, sweep_runs
 from lab.report.table import Table
 from lab.report.tables import make_tables
@@ -97,6 +97,7 @@ def _own_sweep(roots: list[Path], out: Path) -> str | None:
     return folder.name if any(folder.parent == root.absolute() / "sweeps" for root in roots) else None
 
 
+@no_collecting()
 def _draw(
     drafts: Path, out: Path, roots: list[Path], records: Records, *, ids: list[str] | None, sweep: str | None,
     title: str | None, reload: float | None,

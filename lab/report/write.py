@@ -50,7 +50,7 @@ def runs_csv(records: Records) -> str:
     target = io.StringIO()
     writer = csv.writer(target, lineterminator="\n")
     writer.writerow(order)
-    columns = [[_value(value) for value in records.runs[name].tolist()] for name in order]
+    columns = [[_value(value) for value in records.runs[name].to_numpy(object)] for name in order]
     writer.writerows(zip(*columns, strict=True))
     return target.getvalue()
 

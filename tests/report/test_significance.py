@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.report.bootstrap import bca_interval
 from lab.report.significance import EXACT, fewest_seeds, holm, sign_flip, smallest_p
 
 
@@ -42,6 +44,18 @@ def test_many_seeds_are_drawn_and_agree_with_the_normal_law() -> None:
     values = np.random.default_rng(4).normal(0.45, 1, EXACT + 10)
     z = abs(values.sum()) / math.sqrt(float((values**2).sum()))
     assert sign_flip(list(values)) == pytest.approx(math.erfc(z / math.sqrt(2)), abs=0.004)
+
+
+def test_thousands_of_seeds_need_no_gigabytes() -> None:
+    """Random signs and resamples of so many are drawn a part at a time; all at once they are 5000 x 100,000 numbers."""
+    values = np.random.default_rng(6).normal(0, 1, 5000)
+    tracemalloc.start()
+    try:
+        sign_flip(list(values))
+        bca_interval(values, 1.96)
+        assert tracemalloc.get_traced_memory()[1] < 64 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_no_difference_at_all_and_no_seed() -> None:
