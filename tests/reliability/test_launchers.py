@@ -1,14 +1,17 @@
 """The same sweep through each launcher, and a search: one process is killed in the middle, and nothing is lost.
 
 The victim is the launcher's own worker (the process that waits for a run), or the process of the run itself. The other
-process of the pair must notice, the sweep must end with every run ok, and each run as if nothing had been.
+process of the pair must notice, the sweep must end with every run ok, and each run as if nothing had been. A job of
+Slurm's is preempted, too, where there is a Slurm that has this machine alone.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -37,6 +40,7 @@ LAUNCHERS: dict[str, tuple[str, list[str]]] = {  # the package it needs, what is
     "basic": ("hydra", []),
     "joblib": ("hydra_plugins.hydra_joblib_launcher", ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]),
     "submitit_local": ("hydra_plugins.hydra_submitit_launcher", ["hydra/launcher=submitit_local"]),
+    "submitit_slurm": ("hydra_plugins.hydra_submitit_launcher", ["hydra/launcher=submitit_slurm"]),
     "ray": ("hydra_plugins.hydra_ray_launcher", ["hydra/launcher=ray"]),
 }
 
@@ -126,13 +130,36 @@ def two_nodes(folder: Path) -> Iterator[list[str]]:
         os.chdir(before)
 
 
+def slurm_is_here() -> bool:
+    """Whether sbatch starts jobs on this machine and no other, and sacct, which submitit asks, tells how they ended.
+
+    Processes of jobs elsewhere could not be seen from here, nor killed.
+    """
+    if not all(map(shutil.which, ("sbatch", "sinfo", "sacct"))):
+        return False
+    found = subprocess.run(["sinfo", "--noheader", "--Node", "--format=%n"], capture_output=True, text=True)
+    accounts = subprocess.run(["sacct", "--noheader"], capture_output=True)
+    return (found.returncode, accounts.returncode) == (0, 0) and set(found.stdout.split()) == {socket.gethostname()}
+
+
+def preempt(pid: int) -> Callable[[], bool]:
+    """Have Slurm take the node from the job of a process and queue it again; returns who tells that it started anew."""
+    words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    job = next(word.partition(b"=")[2].decode() for word in words if word.startswith(b"SLURM_JOB_ID="))
+    subprocess.run(["scontrol", "requeue", job], check=True)
+    show = ["scontrol", "show", "job", job]
+    return lambda: "Restarts=1" in subprocess.run(show, capture_output=True, text=True).stdout
+
+
 @contextmanager
 def alone(folder: Path) -> Iterator[list[str]]:
     yield []
 
 
-@pytest.mark.parametrize("victim", ["engine", "run"])
-@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize(
+    ("launcher", "victim"),
+    [*((launcher, victim) for launcher in LAUNCHERS for victim in ("engine", "run")), ("submitit_slurm", "job")],
+)
 def test_a_launcher_survives_a_kill(
     launcher: str, victim: str, place: Path, undisturbed: dict[str, Any], tally: Counter[str]
 ) -> None:
@@ -141,43 +168,59 @@ def test_a_launcher_survives_a_kill(
         pytest.skip(f"{package} is not installed (extra: cluster)")
     if not LONG and (launcher, victim) not in (("joblib", "engine"), ("submitit_local", "engine")):
         pytest.skip("the long mode tries every launcher and victim")
+    if launcher == "submitit_slurm" and not slurm_is_here():
+        pytest.skip("there is no Slurm that has this machine alone")
     engine: Callable[[Path], Any] = two_nodes if launcher == "ray" else alone
     with engine(place) as more:
         sweep = start(place, *SWEEP, *options, *more)
         pid, folder = in_the_middle(sweep, place / "runs")
-        killed = parent_of(pid) if victim == "engine" else pid
+        killed, queued_again = parent_of(pid) if victim == "engine" else pid, preempt(pid) if victim == "job" else None
         assert killed != os.getpid()
-        os.kill(killed, signal.SIGKILL)
+        if not queued_again:
+            os.kill(killed, signal.SIGKILL)
         if launcher == "basic" and victim == "engine":  # the command itself; it is given again
             assert sweep.wait(timeout=60) == -signal.SIGKILL
             sweep = start(place, *SWEEP)
         finish(sweep, place)
+        assert not queued_again or queued_again()
     assert endings(place / "runs") == undisturbed
     assert RunRecord.read(folder.record_path).measured["resumed"]
     tally[f"kills survived by {launcher}"] += 1
     tally["runs that ended equal"] += SEEDS
 
 
-SEARCH = ["tune", *OPTIONS, "--trials", str(SEEDS), "--search", "optimizer.learning_rate=1e-4..1e-1:log"]
+SEARCHES: dict[str, tuple[str, str | None, list[str]]] = {  # the package it needs, its least version, the command
+    "lab tune": (
+        "optuna", "4",
+        ["tune", *OPTIONS, "--trials", str(SEEDS), "--search", "optimizer.learning_rate=1e-4..1e-1:log"],
+    ),
+    "hydra/sweeper=optuna2": (
+        "hydra_plugins.hydra_optuna_sweeper", None,
+        ["-m", *OPTIONS, "hydra/sweeper=optuna2", f"hydra.sweeper.n_trials={SEEDS}",
+         "optimizer.learning_rate=tag(log,interval(1e-4,1e-1))"],
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("victim", ["engine", "run"])
-def test_a_search_survives_a_kill(victim: str, place: Path, tmp_path: Path, tally: Counter[str]) -> None:
-    pytest.importorskip("optuna")
+@pytest.mark.parametrize("search", SEARCHES)
+def test_a_search_survives_a_kill(search: str, victim: str, place: Path, tmp_path: Path, tally: Counter[str]) -> None:
+    package, least, command = SEARCHES[search]
+    pytest.importorskip(package, minversion=least)
     if not LONG and victim == "run":
         pytest.skip("the long mode tries every victim")
     whole = tmp_path / "whole"
     whole.mkdir()
     make_rows(whole / "rows.npz")
-    finish(start(whole, *SEARCH), whole)
-    search = start(place, *SEARCH)
-    pid, folder = in_the_middle(search, place / "runs")
+    finish(start(whole, *command), whole)
+    process = start(place, *command)
+    pid, folder = in_the_middle(process, place / "runs")
     os.kill(parent_of(pid) if victim == "engine" else pid, signal.SIGKILL)
     if victim == "engine":
-        assert search.wait(timeout=60) == -signal.SIGKILL
-        search = start(place, *SEARCH)
-    finish(search, place)
+        assert process.wait(timeout=60) == -signal.SIGKILL
+        process = start(place, *command)
+    finish(process, place)
     assert endings(place / "runs") == endings(whole / "runs")
     assert RunRecord.read(folder.record_path).measured["resumed"]
-    tally["kills survived by lab tune"] += 1
+    tally[f"kills survived by {search}"] += 1
     tally["runs that ended equal"] += SEEDS
