@@ -34,7 +34,9 @@ def main(name: str, inputs: str, seed: str, folder: str) -> None:
             print(json.dumps({"tried": tried, "taken": taken, "kept": len(list(corpus.iterdir()))}), flush=True)
             os._exit(0)
 
-    options = [f"-runs={most + 1000}", f"-seed={seed}", f"-max_len={LONGEST}", "-rss_limit_mb=4096", "-verbosity=0"]
+    # An input that takes ten minutes has hung; all of them together may take as long as a busy machine needs.
+    limits = [f"-max_len={LONGEST}", "-rss_limit_mb=4096", "-timeout=600"]
+    options = [f"-runs={most + 1000}", f"-seed={seed}", "-verbosity=0", *limits]
     atheris.Setup(["fuzz", *options, f"-artifact_prefix={home}/", str(corpus)], one)
     atheris.Fuzz()
 

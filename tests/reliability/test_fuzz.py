@@ -24,7 +24,7 @@ GUIDED = LONG and importlib.util.find_spec("atheris") is not None
 def test_a_parser_takes_anything(parser: str, tmp_path: Path, tally: Counter[str]) -> None:
     if GUIDED:
         command = [sys.executable, "-m", "tests.reliability.fuzz_guided", parser, str(INPUTS), "1", str(tmp_path)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=3600)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
         assert done.returncode == 0, done.stderr[-4000:]
         found = json.loads(done.stdout)
         tally["inputs chosen by coverage"] += found["tried"]
