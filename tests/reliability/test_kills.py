@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -158,7 +159,10 @@ def test_no_room_in_memory(tmp_path: Path, rows: Path, zygote: Zygote, tally: Co
 
 
 def test_an_owner_that_is_stopped_stays_one(tmp_path: Path, rows: Path, zygote: Zygote, tally: Counter[str]) -> None:
-    """A process that is suspended, as by Ctrl-Z, may go on at any time: nobody takes its run over until it is dead."""
+    """A process that is suspended, as by Ctrl-Z, may go on at any time: nobody takes its run over until it is dead.
+
+    In the long mode it is for a minute, after which a lock that was kept by leases or by age would be taken.
+    """
     folder = planned(tmp_path, rows, "runs")[0]
     code = "import sys, time; from lab.record.store import RunFolder\nwith RunFolder(sys.argv[1]).lock(): "
     code += "print('held', flush=True); time.sleep(600)"
@@ -169,6 +173,7 @@ def test_an_owner_that_is_stopped_stays_one(tmp_path: Path, rows: Path, zygote: 
         for _ in range(5):
             assert zygote.work(folder) == 75
             tally["met by a lock"] += 1
+            time.sleep(12 if LONG else 0)
         assert not folder.record_path.exists()
         owner.kill()
         owner.wait()
