@@ -51,6 +51,8 @@ test: $(READY) ## all tests, two at a time (ARGS='tests/layers -k dense' chooses
 
 test-long: $(READY) ## every fault, kill and corruption instead of a sample, and the table in reports/reliability (goes on where it stopped; ANEW=1: from the start)
 	@test -z "$(ANEW)" || rm -rf build/reliability
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 LAB_RELIABILITY_RESULTS=build/reliability/short \
+		$(PY) -m pytest -n 2 tests/reliability $(ARGS)
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 LAB_TEST_LONG=1 LAB_RELIABILITY_RESULTS=build/reliability \
 		$(PY) -m pytest -n 2 tests/reliability $(ARGS)
 	$(PY) tools/reliability.py build/reliability reports/reliability

@@ -1,6 +1,7 @@
 """`python tools/reliability.py RESULTS OUT`: what the tests in tests/reliability tried and found, as a table.
 
 RESULTS is the folder that the tests write to where LAB_RELIABILITY_RESULTS names it: a JSON file for each that passed.
+Where it holds results of the long mode, those of the short one (in a folder inside) only say how long that takes.
 """
 
 from __future__ import annotations
@@ -33,6 +34,14 @@ def table(results: Iterable[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def times(results: Iterable[dict[str, Any]]) -> str:
+    """How long each mode takes, in a sentence: the sum over its tests, as one after another on one core would take."""
+    sums: Counter[str] = Counter()
+    for found in results:
+        sums["the long mode" if found["long"] else "the short mode, which `make test` runs"] += found["seconds"]
+    return " and ".join(f"{seconds:,.0f} seconds for {mode}" for mode, seconds in sorted(sums.items()))
+
+
 def _words(counts: Counter[str]) -> str:
     return ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items()))
 
@@ -40,7 +49,7 @@ def _words(counts: Counter[str]) -> str:
 def main(argv: list[str]) -> int:
     """Write OUT/index.md; returns the exit status."""
     results, out = Path(argv[0]), Path(argv[1])
-    found = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
+    found = [json.loads(path.read_text()) for path in sorted(results.rglob("*.json"))]
     if not found:
         print(f"{results} holds no results; run the tests with LAB_RELIABILITY_RESULTS={results}", file=sys.stderr)
         return 2
@@ -56,8 +65,9 @@ def main(argv: list[str]) -> int:
         f"What the tests in `tests/reliability` tried on version {versions[0]}, written down by the tests\n"
         "that passed; `make test-long` tries all there is. A fault is injected at an operation of the disk, a kill is\n"
         "a SIGKILL of a process, and a run ends equal if its weights and record are those of an uninterrupted run,\n"
-        "bit for bit, but for times.\n\n"
-        f"{table(found)}\n"
+        "bit for bit, but for times; where one is lost or ends otherwise, its test fails. One after another these\n"
+        f"tests took {times(found)}.\n\n"
+        f"{table([entry for entry in found if entry['long']] or found)}\n"
     )
     storage.make_folder(out)
     storage.write_atomic(out / "index.md", text.encode())
