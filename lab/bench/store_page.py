@@ -103,7 +103,7 @@ def page(result: Mapping[str, Any]) -> str:
     """The page on how thousands of runs behave on a shared file system."""
     runs = result["one_run"]
     formulas = dict.fromkeys(
-        f"{fixed} and {plain(each)} for each checkpoint" for fixed, each in map(_fixed_and_each, runs)
+        f"{fixed} and another {plain(each)} for each checkpoint" for fixed, each in map(_fixed_and_each, runs)
     )
     stores = {store["runs"]: store for store in result["stores"]}
     sizes = listed([f"{plain(n)} folders" for n in stores])
@@ -117,9 +117,9 @@ def page(result: Mapping[str, Any]) -> str:
         *map(markdown, machine_lines(dict(result))),
         "## What a run asks of it",
         operations_table(result).markdown().strip(),
-        "Without the writes of weights, which grow with the network, a run makes "
-        f"{listed(list(formulas), 'or')} operations that change something or wait for the device; the number of "
-        "checkpoints is what fits into a twentieth of the run's time. Looks are calls of stat; listings are of the "
+        "Operations that change something or wait for the device, without the writes of weights, which grow with the "
+        f"network: {listed(list(formulas), 'or')}; of checkpoints there are as many as fit into a twentieth of the "
+        "run's time. Looks are calls of stat; listings are of the "
         f"run's own folder. A run leaves {plain(a_run['files_a_run'])} small files of "
         f"{plain(round(a_run['bytes_a_run']))} bytes together, its log, and up to three checkpoints, of which the best "
         "may share its bytes with another.",
