@@ -7,6 +7,7 @@ Slurm's is preempted, too, where there is a Slurm that has this machine alone.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -25,8 +26,8 @@ import pytest
 
 from lab.record.record import RunRecord
 from lab.record.store import RunFolder, Store
-from tests.reliability.conftest import LONG
 from tests.reliability.story import ending, make_rows
+from tests.tally import LONG
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 4 if LONG else 2
@@ -60,11 +61,15 @@ def finish(process: subprocess.Popen[str], folder: Path) -> None:
 
 
 def in_the_middle(process: subprocess.Popen[str], runs: Path) -> tuple[int, RunFolder]:
-    """Wait for a run that has a checkpoint and is not done; returns its worker's process and its folder."""
+    """Wait for a run that has a checkpoint and is not done; returns its worker's process, stopped, and its folder."""
     while process.poll() is None:
         for folder in (Store(runs).run(name) for name in Store(runs).ids()):
             if folder.checkpoint.exists() and not folder.record_path.exists() and (pid := worker_of(folder)):
-                return pid, folder
+                with contextlib.suppress(ProcessLookupError):  # it has just ended
+                    os.kill(pid, signal.SIGSTOP)
+                    if not folder.record_path.exists():
+                        return pid, folder
+                    os.kill(pid, signal.SIGCONT)
         time.sleep(0.01)
     raise AssertionError("the sweep ended before a run had a checkpoint: " + (runs.parent / "output.txt").read_text())
 
@@ -178,6 +183,7 @@ def test_a_launcher_survives_a_kill(
         assert killed != os.getpid()
         if not queued_again:
             os.kill(killed, signal.SIGKILL)
+        os.kill(pid, signal.SIGCONT)
         if launcher == "basic" and victim == "engine":  # the command itself; it is given again
             assert sweep.wait(timeout=60) == -signal.SIGKILL
             sweep = start(place, *SWEEP)
@@ -216,6 +222,7 @@ def test_a_search_survives_a_kill(search: str, victim: str, place: Path, tmp_pat
     process = start(place, *command)
     pid, folder = in_the_middle(process, place / "runs")
     os.kill(parent_of(pid) if victim == "engine" else pid, signal.SIGKILL)
+    os.kill(pid, signal.SIGCONT)
     if victim == "engine":
         assert process.wait(timeout=60) == -signal.SIGKILL
         process = start(place, *command)
