@@ -6,6 +6,11 @@ PYTHON ?= python3
 EXTRAS ?= dev,fast
 ARGS ?=
 
+# Tests that count what they tried, for reports/reliability.
+COUNTED := tests/reliability tests/trainers/test_resume.py tests/trainers/test_contract.py tests/test_planted_errors.py \
+	tests/report/test_escaping.py tests/report/test_load.py tests/data/test_archive.py tests/data/test_idx.py \
+	tests/sweep/test_launch.py
+
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := -m pip --disable-pip-version-check
@@ -52,9 +57,9 @@ test: $(READY) ## all tests, two at a time (ARGS='tests/layers -k dense' chooses
 test-long: $(READY) ## every fault, kill and corruption instead of a sample, and the table in reports/reliability (goes on where it stopped; ANEW=1: from the start)
 	@test -z "$(ANEW)" || rm -rf build/reliability
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 LAB_RELIABILITY_RESULTS=build/reliability/short \
-		$(PY) -m pytest -n 2 tests/reliability $(ARGS)
+		$(PY) -m pytest -n 2 $(COUNTED) $(ARGS)
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 LAB_TEST_LONG=1 LAB_RELIABILITY_RESULTS=build/reliability \
-		$(PY) -m pytest -n 2 tests/reliability $(ARGS)
+		$(PY) -m pytest -n 2 $(COUNTED) $(ARGS)
 	$(PY) tools/reliability.py build/reliability reports/reliability
 
 test-lowest: $(READY) ## all tests with the oldest packages that pyproject.toml allows, in .venv-lowest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -228,10 +229,11 @@ def test_at_least_twenty_errors_are_planted() -> None:
 
 
 @pytest.mark.parametrize("name", PLANTED)
-def test_planted_error_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_planted_error_is_caught(name: str, monkeypatch: pytest.MonkeyPatch, tally: Counter[str]) -> None:
     monkeypatch.setattr(numpy_backend, "_has_numba", lambda: False)  # errors are planted in the reference operations
     plant, check = PLANTED[name]
     check()  # right as it stands
     plant(monkeypatch)
     with pytest.raises(AssertionError):
         check()
+    tally["planted errors caught"] += 1

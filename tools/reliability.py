@@ -1,4 +1,4 @@
-"""`python tools/reliability.py RESULTS OUT`: what the tests in tests/reliability tried and found, as a table.
+"""`python tools/reliability.py RESULTS OUT`: what tests tried and found that count it, as a table.
 
 RESULTS is the folder that the tests write to where LAB_RELIABILITY_RESULTS names it: a JSON file for each that passed.
 Where it holds results of the long mode, those of the short one (in a folder inside) only say how long that takes.
@@ -62,11 +62,11 @@ def main(argv: list[str]) -> int:
         return 2
     text = (
         "# Runs and sweeps that survive\n\n"
-        f"What the tests in `tests/reliability` tried on version {versions[0]}, written down by the tests\n"
-        "that passed; `make test-long` tries all there is. A fault is injected at an operation of the disk, a kill is\n"
-        "a SIGKILL of a process, and a run ends equal if its weights and record are those of an uninterrupted run,\n"
-        "bit for bit, but for times; where one is lost or ends otherwise, its test fails. One after another these\n"
-        f"tests took {times(found)}.\n\n"
+        f"What was tried on version {versions[0]}, written down by the tests that passed: those in\n"
+        "`tests/reliability`, and others that try files and trainers; `make test-long` tries all there is.\n"
+        "A fault is injected at an operation of the disk, a kill is a SIGKILL of a process, and a run ends equal if\n"
+        "its weights and record are those of an uninterrupted run, bit for bit, but for times; where one is lost or\n"
+        f"ends otherwise, its test fails. One after another these tests took {times(found)}.\n\n"
         f"{table([entry for entry in found if entry['long']] or found)}\n"
     )
     storage.make_folder(out)

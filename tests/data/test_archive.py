@@ -3,6 +3,7 @@ from __future__ import annotations
 import tarfile
 import tracemalloc
 import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -97,22 +98,27 @@ def special(name: str, kind: bytes, target: str = "") -> tuple[tarfile.TarInfo, 
         ([special("usr/a.bin", tarfile.GNUTYPE_SPARSE)], "is no plain file|is damaged"),
     ],
 )
-def test_members_that_are_refused(tmp_path: Path, members: list[Any], message: str) -> None:
+def test_members_that_are_refused(tmp_path: Path, members: list[Any], message: str, tally: Counter[str]) -> None:
     path = write(tmp_path / "a.tgz", tar_bytes(members, "w:gz"))
     with pytest.raises(DataError, match=message):
         list(tgz_members(path, {"usr/a.bin": 5}))
+    tally["hostile archives refused"] += 1
 
 
-def test_nothing_is_ever_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_archives_write_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tally: Counter[str]) -> None:
     members = [("../escaped", b"x"), ("/tmp/escaped", b"x"), special("link", tarfile.SYMTYPE, ".."), ("link/x", b"x")]
     path = write(tmp_path / "a.tgz", tar_bytes([*members, ("wanted", b"w")], "w:gz"))
     monkeypatch.chdir(tmp_path)
     assert list(tgz_members(path, {"wanted": 1})) == [("wanted", b"w")]
+    tally["attacks tried"] += len(members)
+    tally["attacks that wrote a file"] += len(list(tmp_path.iterdir())) - 1
     assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("kind", ["tgz", "deb"])
-def test_a_bomb_stops_at_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def test_a_bomb_stops_at_the_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, tally: Counter[str]
+) -> None:
     monkeypatch.setattr(archive, "BUDGET", 2**20)
     bomb = tar_bytes([("unwanted", bytes(2**24)), ("usr/a.bin", b"1")], "w:gz" if kind == "tgz" else "w:xz")
     path = write(tmp_path / "a", bomb if kind == "tgz" else deb_bytes(bomb))
@@ -124,6 +130,7 @@ def test_a_bomb_stops_at_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert tracemalloc.get_traced_memory()[1] < 12_000_000  # 8 of them are xz's own window
     finally:
         tracemalloc.stop()
+    tally["hostile archives refused"] += 1
 
 
 def test_an_xz_stream_that_asks_for_much_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,9 +153,10 @@ def test_an_xz_stream_that_asks_for_much_memory_is_refused(tmp_path: Path, monke
         (deb_bytes(b"").replace(b"4         `", b"x         `", 1), "invalid literal"),
     ],
 )
-def test_debs_that_are_none(tmp_path: Path, data: bytes, message: str) -> None:
+def test_debs_that_are_none(tmp_path: Path, data: bytes, message: str, tally: Counter[str]) -> None:
     with pytest.raises(DataError, match=rf"a\.deb is damaged \(.*{message}"):
         list(deb_members(write(tmp_path / "a.deb", data), {"usr/a.bin": 1}))
+    tally["hostile archives refused"] += 1
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from lab.errors import DataError
 from lab.record.checkpoint import read_checkpoint
 from lab.record.record import RunRecord, altered
 from lab.report import read as report
-from tests.reliability.conftest import LONG
 from tests.reliability.faults import Faulty, Killed, disk
 from tests.reliability.story import ending, folder_of, generations, late, live, small
+from tests.tally import LONG
 
 LARGE = 20_000  # bytes; of a larger file one bit of each byte is flipped
 

@@ -10,9 +10,9 @@ import pytest
 from lab.config import RunConfig
 from lab.errors import DataError, StorageError
 from lab.record.store import RunFolder
-from tests.reliability.conftest import LONG
 from tests.reliability.faults import FAULTS, OPERATIONS, Faulty, Killed, disk
 from tests.reliability.story import ending, folder_of, generations, late, leftovers, live, small
+from tests.tally import LONG
 
 
 def run_with(config: RunConfig, name: str, number: int, fault: str) -> str:

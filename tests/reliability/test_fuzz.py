@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from lab.errors import DataError
-from tests.reliability.conftest import LONG
 from tests.reliability.fuzz import PARSERS, mutate, no_code, try_one, warmed
+from tests.tally import LONG
 
 INPUTS = -(-1_000_000 // len(PARSERS)) if LONG else 800
 GUIDED = LONG and importlib.util.find_spec("atheris") is not None

@@ -16,10 +16,10 @@ from lab.sweep.make import make_runs
 from lab.sweep.plan import Plan, make_plan
 from lab.sweep.screen import Screen
 from lab.sweep.summary import sum_up
-from tests.reliability.conftest import LONG
 from tests.reliability.story import make_rows
 from tests.sweep.conftest import raw_config
 from tests.sweep.parts import TROUBLES
+from tests.tally import LONG
 
 TROUBLE = ("raise", "exit", "segfault", "terminate", "hang", "") if LONG else ("terminate", "hang", "raise", "")
 STATUS = {"raise": "failed", "exit": "failed", "segfault": "failed", "terminate": "failed", "hang": "timeout", "": "ok"}

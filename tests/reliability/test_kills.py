@@ -19,8 +19,8 @@ import pytest
 from lab.record.record import RunRecord
 from lab.record.store import RunFolder
 from lab.sweep.launch import name_run
-from tests.reliability.conftest import LONG
 from tests.reliability.story import ending, folder_of, leftovers, live, small
+from tests.tally import LONG
 
 KILLS = 500 if LONG else 25
 RUNS = 4

@@ -9,9 +9,9 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from lab.record.store import RunFolder
-from tests.reliability.conftest import LONG
 from tests.reliability.story import ending
 from tests.reliability.test_kills import RUNS, Zygote, planned
+from tests.tally import LONG
 
 REPEATS = 5 if LONG else 2
 

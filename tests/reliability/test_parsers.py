@@ -23,7 +23,7 @@ from lab.record.checkpoint import FORMAT, read_checkpoint, write_checkpoint
 from lab.record.record import RunRecord
 from lab.report.read import Unreadable, read_record
 from lab.sweep.plan import read_plan
-from tests.reliability.conftest import LONG
+from tests.tally import LONG
 
 EXAMPLES = 3000 if LONG else 120
 ANYTHING = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))

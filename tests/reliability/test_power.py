@@ -16,9 +16,9 @@ from lab.record import storage
 from lab.record.checkpoint import read_checkpoint, write_checkpoint
 from lab.record.generations import Generations
 from lab.record.record import RunRecord
-from tests.reliability.conftest import LONG
 from tests.reliability.faults import Remembering, disk
 from tests.reliability.story import folder_of, live, small
+from tests.tally import LONG
 
 Log = list[tuple[Any, ...]]
 

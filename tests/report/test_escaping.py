@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,11 +62,13 @@ def harmless(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return draw(tmp_path_factory.mktemp("h"), lambda s: f"plain{s}", lambda s: f"folder{s}")
 
 
-def test_the_page_gains_no_element_and_no_attribute(attacked: Made, harmless: Made) -> None:
+def test_the_page_gains_no_element_and_no_attribute(attacked: Made, harmless: Made, tally: Counter[str]) -> None:
     ours, theirs = Page(attacked.html), Page(harmless.html)
     assert ours.shape == theirs.shape
     assert not ours.open and len(ours.of("script")) == 1 and not ours.of("img")
     assert not [a for _, attributes in ours.elements for a in attributes if a.startswith("on")]
+    tally["attacks that a report shows as text"] += attacked.html.count("alert(1)")
+    tally["elements that a report gained by attacks"] += len(ours.elements) - len(theirs.elements)
 
 
 def test_the_attack_is_there_to_be_read(attacked: Made) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +86,11 @@ REASONS = {
 
 
 @pytest.mark.parametrize("name", REASONS)
-def test_a_bad_record_is_listed_with_its_reason(bad: Made, name: str) -> None:
+def test_a_bad_record_is_listed_with_its_reason(bad: Made, name: str, tally: Counter[str]) -> None:
     runs = load_records(bad.runs).runs.set_index("run_id")
     assert REASONS[name] in runs.loc[name, "reason"]
     assert not runs.loc[name, "counted"]
+    tally["bad records that a report lists with their reason"] += 1
 
 
 def test_every_run_has_a_status(bad: Made) -> None:

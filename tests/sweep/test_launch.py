@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,7 @@ def test_a_network_that_does_not_fit_is_refused_and_leaves_nothing(rows: Path, t
     assert not list(folder_of(config).path.glob("record-*.json"))  # the same end is not told twice
 
 
-def test_data_that_changed_since_is_refused(small: RunConfig, rows: Path) -> None:
+def test_data_that_changed_since_is_refused(small: RunConfig, rows: Path, tally: Counter[str]) -> None:
     folder, name = folder_of(small), name_run(small)
     folder.write_config(name, small.as_dict())
     np.savez(rows, x=np.ones((100, 6)), y=np.arange(100) % 2)
@@ -173,6 +174,7 @@ def test_data_that_changed_since_is_refused(small: RunConfig, rows: Path) -> Non
     )
     assert done.returncode == 66 and "changed since" in done.stderr and not folder.record_path.exists()
     assert name_run(small) != name
+    tally["damaged data files refused"] += 1
 
 
 def test_a_damaged_checkpoint_is_set_aside(small: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
