@@ -33,7 +33,10 @@ def gain(schedule: Schedule, epoch: int, epochs: int) -> float:
 
 
 def check_schedule(schedule: Schedule, epochs: int | None = None) -> None:
-    """Raise UsageError for a step that cannot be read, or that would not come in so many epochs."""
+    """Raise UsageError for a step that cannot be read, or one after a number of epochs that are not that many.
+
+    A share of few epochs may round to none that is left: short trials keep the steps of long runs.
+    """
     for text in () if isinstance(schedule, str) else schedule:
         after, _, _ = _step(text)
         if epochs is not None and after >= epochs:

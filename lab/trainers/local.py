@@ -17,7 +17,7 @@ from lab.networks import Block, Network, NetworkSpec
 from lab.objectives import LocalObjective, Rows
 from lab.optimizers import Optimizer
 from lab.random import generator
-from lab.schedules import gain
+from lab.schedules import check_schedule, gain
 from lab.trainers.base import Trainer
 from lab.trainers.bins import Bins
 from lab.trainers.evaluation import evaluate, evaluate_numbers
@@ -157,7 +157,8 @@ class LocalTrainer(Trainer):
         return y if self.task == "classification" else np.searchsorted(self._edges, y, side="right")
 
     def _check_epochs(self, epochs: int) -> None:
-        ranges(self.schedule, len(self.network.blocks), epochs)
+        for first, last in ranges(self.schedule, len(self.network.blocks), epochs):
+            check_schedule(self.optimizer.schedule, last - first + 1)
 
     def check_early_end(self) -> None:
         if self.schedule != "simultaneous":

@@ -127,3 +127,10 @@ def test_what_does_not_fit_is_said_before_any_work(schedule: Any, words: str) ->
     with pytest.raises(UsageError) as raised:
         ranges(checked(schedule), 3, 4)
     assert words in str(raised.value)
+
+
+def test_a_step_has_to_come_in_each_blocks_own_epochs() -> None:
+    trainer = ForwardForwardTrainer(mlp(depth=3, width=6), optimizer=SGD(0.1, schedule=("5:0.1",)), schedule="greedy")
+    with pytest.raises(UsageError, match=r"the step '5:0\.1' .* comes after 5 epochs, and there are 3; train"):
+        next(trainer.fit(toy(), epochs=9))
+    assert trainer.progress.step == 0
