@@ -22,7 +22,7 @@ class LocallyConnected2D(Layer):
 
     x (N, C, H, W), W (Ho, Wo, C kh kw, O), b (O, Ho, Wo), y (N, O, Ho, Wo). With X[p,q] (N, C kh kw) what the window at
     (p, q) sees of each image, y[:,:,p,q] = X[p,q] W[p,q] + b: a product for each position, all in one batched matmul.
-    Where that is quicker, neighbouring fields are one product (lab.layers.patches), with zeros in W[p,q].
+    Narrow fields are taken together with their neighbours, as one product with zeros in it (lab.layers.patches).
     Backward: dW[p,q] = X[p,q]^T dy[:,:,p,q], db = sum over n of dy, dX[p,q] = dy[:,:,p,q] W[p,q]^T, and dx[n,c,u,v]
     sums dX over the windows that see the pixel. The cache is x alone: X is made again, some rows of windows at a time.
     Fields without weight sharing are the paper's for images without a label in them (Hinton 2022).
@@ -122,4 +122,5 @@ class LocallyConnected2D(Layer):
             yield rows, X.reshape(n, Wo, N, C * kh * kw)
 
     def flops(self) -> int:
-        return 2 * self.params["W"].size
+        """Of the fields alone: what is multiplied by the zeros of patches is no work of theirs."""
+        return 2 * int(self.params["W"].size)

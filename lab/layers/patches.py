@@ -12,6 +12,8 @@ from lab.backend.windows import Windows
 # What a number of a patch costs beside the products it is in, in multiplications: it is copied, and read again. Of the
 # fields of Hinton 2022 those with 3 channels and 11x11 pixels are taken 4x8 at a time, those with 128 and more alone.
 HANDLING = 48
+# A patch's matrix, which is made for every pass, may take so many times the memory of its fields' weights.
+LARGEST = 4
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,8 @@ class Patches:
     channels  C of the images that are read, outputs: O of each field
 
     A patch sees C (s (r - 1) + k)^2 pixels, k and s being the fields' kernel and stride, so a matrix of all its fields
-    has zeros where a field does not look. Those are multiplied too: with few channels that costs less than copying
-    each pixel once for each of the k^2 fields that see it.
+    has zeros where a field does not look. Those are multiplied too: with few channels, and ten rows or more, that costs
+    less than copying each pixel once for each of the k^2 fields that see it.
     """
 
     windows: Windows
@@ -33,10 +35,12 @@ class Patches:
 
     @classmethod
     def fit(cls, windows: Windows, channels: int, outputs: int) -> Patches:
-        """The patches for which multiplying and handling together are least."""
+        """The patches for which multiplying and handling together are least, of those that are not too large."""
         high, wide = windows.out
         every = [cls(windows, channels, outputs, (r, c)) for r in _divisors(high) for c in _divisors(wide)]
-        return min(every, key=lambda patches: (patches.cost, patches.merged))
+        most = LARGEST * prod(every[0]._shape)  # the first is a field alone
+        fitting = [patches for patches in every if prod(patches._shape) <= most]
+        return min(fitting, key=lambda patches: (patches.cost, patches.merged))
 
     @cached_property
     def of(self) -> Windows:

@@ -93,6 +93,7 @@ def test_neither_patches_nor_tiles_change_anything(
     _, *expected = results()
     monkeypatch.setattr(local, "TILE", tile)
     monkeypatch.setattr(patches, "HANDLING", handling)
+    monkeypatch.setattr(patches, "LARGEST", 100)
     found, *others = results()
     assert found == merged
     for a, b in zip(others, expected, strict=True):
@@ -102,6 +103,7 @@ def test_neither_patches_nor_tiles_change_anything(
 def test_the_papers_fields_are_taken_alone_and_narrow_ones_together() -> None:
     for in_shape, channels, kernel, stride, padding, merged in (
         ((1, 28, 28), 128, 10, 6, 0, (1, 1)), ((128, 4, 4), 220, 2, 1, 0, (1, 1)), ((3, 32, 32), 3, 11, 1, 5, (4, 8)),
+        ((3, 31, 31), 3, 11, 1, 5, (1, 31)), ((3, 97, 97), 3, 11, 1, 5, (1, 1)),  # (1, 97) is ten times as large
     ):  # fmt: skip
         layer = LocallyConnected2D(channels, kernel, stride=stride, padding=padding)
         layer.build(in_shape, NumpyBackend(), np.random.default_rng(0))
