@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lab.layers import Flatten, Layer, Sequential
+from lab.layers import Flatten, Layer, Sequential, Unflatten
 from lab.networks import Network
 
 
@@ -46,26 +46,25 @@ def children(layer: Layer) -> list[Layer]:
 def roles(network: Network) -> list[Role]:
     """Every layer of the network that computes something, in the order of the forward pass."""
     found: list[Role] = []
-    names = {"input": "x"}
+    names = {"input": "x" if network.input_norm is None else "n0", "label": "label"}
+    names |= {b.name: f"h{i}" if b.norm is None else f"n{i}" for i, b in enumerate(network.blocks, 1)}
+    if network.center is not None:
+        found.append(Role(network.center, "input", "x", "x", "0"))
     if network.input_norm is not None:
-        names["input"] = "n0"
         found.append(Role(network.input_norm, "input", "x", "n0", "0"))
     for i, block in enumerate(network.blocks, 1):
-        several = len(block.bodies) > 1
         for source, body in zip(block.sources, block.bodies, strict=True):
-            end = f"z{i}({source.name})" if several else f"z{i}"
-            found += _chain(body, block.name, names[source.name], end, str(i))
+            own = str(i) if len(block.bodies) == 1 else f"{i}({source.name})"
+            found += _chain(body, block.name, names[source.name], f"z{own}", own)
         found.append(Role(block.activation, block.name, f"z{i}", f"h{i}", str(i)))
-        names[block.name] = f"h{i}"
         if block.norm is not None:
             found.append(Role(block.norm, block.name, f"h{i}", f"n{i}", str(i)))
-            names[block.name] = f"n{i}"
     return found + _chain(network.head, "head", names[network.last], "o", " head")
 
 
 def _chain(body: Layer, owner: str, reads: str, makes: str, number: str) -> list[Role]:
     """A body's layers one after the other; those inside another layer come before it, and reshaping is left out."""
-    leaves = [layer for layer in _line(body) if not isinstance(layer, Flatten)]
+    leaves = [layer for layer in _line(body) if not isinstance(layer, Flatten | Unflatten)]
     found: list[Role] = []
     for k, layer in enumerate(leaves):
         last = k == len(leaves) - 1

@@ -271,6 +271,7 @@ def test_everything_on_the_page_is_escaped(found: Explanation) -> None:
         (["experiment=bp_diabetes"], "backprop", 1),
         (["experiment=ff_diabetes"], "forward_forward", 4),
         (["experiment=predsim_cnn"], "local", 1),
+        (["experiment=ff_recurrent", "trainer.iterations=1", "trainer.counted=[1,1]"], "recurrent", 1),
     ],
     ids=str,
 )
