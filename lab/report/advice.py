@@ -15,6 +15,7 @@ from lab.report.metrics import FRACTION
 from lab.report.numbers import fixed, plain, significant
 from lab.report.text import counted, listed, visible
 
+ACTIVATIONS, OPERATIONS = "memory for activations", "operations"
 SPARED = 0.8  # of the other side's cost: less of it than that is worth a mention where accuracy is given for it
 
 
@@ -99,17 +100,16 @@ def _free(found: Mapping[tuple[str, str, str], Sequence[_Place]], network: str) 
 
 
 def _said(other: str, base: str, network: str, places: Sequence[_Place], free: float) -> str:
-    words = [
-        _errors([p.more_error for p in places], base),
-        f"holds {_times([p.memory for p in places])} the activations",
-        f"trains with {_times([p.operations for p in places])} the operations",
+    needs = [
+        f"{_times([p.memory for p in places])} the memory for activations",
+        f"{_times([p.operations for p in places])} the operations of training",
     ]
     asked, needed = places[0].passes
     if asked != needed and math.isfinite(asked) and math.isfinite(needed):
-        words.append(f"needs {counted(round(asked), 'pass', 'passes')} for an answer instead of {plain(needed)}")
-    return (
-        f"{_verdict(other, places, free)}: with {network}, on {counted(len(places), 'data set')}, it {listed(words)}."
-    )
+        needs.append(f"{counted(round(asked), 'pass', 'passes')} for an answer instead of {plain(needed)}")
+    where = f"with {network}, on {counted(len(places), 'data set')}"
+    errors = _errors([p.more_error for p in places], base)
+    return f"{_verdict(other, places, free)}: {where}, it {errors}, and needs {listed(needs)}."
 
 
 def _errors(points: Sequence[float], base: str) -> str:
@@ -138,13 +138,12 @@ def _verdict(other: str, places: Sequence[_Place], free: float) -> str:
     if not all(p.known for p in places):
         return f"What {other} costs cannot be told from one seed"
     worse = all(p.worse for p in places)
-    costs = {"activations": [p.memory for p in places], "operations": [p.operations for p in places]}
+    costs = {ACTIVATIONS: [p.memory for p in places], OPERATIONS: [p.operations for p in places]}
     spared = [what for what, ratios in costs.items() if max(ratios) <= SPARED]
     if worse:
-        if free < max(costs["activations"]) and "activations" in spared:
-            spared.remove("activations")
-        needs = {"activations": "activations do not fit", "operations": "operations are short"}
-        where = [needs[what] for what in spared]
+        if free < max(costs[ACTIVATIONS]) and ACTIVATIONS in spared:
+            spared.remove(ACTIVATIONS)
+        where = [f"{what} {'is' if what == ACTIVATIONS else 'are'} short" for what in spared]
         where += ["no gradient can be sent back through the whole network"] * all(p.local for p in places)
         if not where:
             return f"Nothing speaks for {other}"

@@ -227,26 +227,26 @@ def test_what_a_newcomer_is_told_follows_from_the_records(tmp_path: Path) -> Non
     (tmp_path / "remarks.txt").write_text("Said by\nits author.\n\n<b>Twice</b>\n")
     told = advice(load_records(found), compare(load_records(found)))
     assert told == [
-        "Use forward-forward where activations do not fit, or where no gradient can be sent back through the whole "
-        "network, not for accuracy: with mlp 3x500, on 1 data set, it has 0.5 points more test error than backprop, "
-        "holds 0.67 times the activations, trains with 1.0 times the operations and needs 10 passes for an answer "
-        "instead of 1."
+        "Use forward-forward where memory for activations is short, or where no gradient can be sent back through the "
+        "whole network, not for accuracy: with mlp 3x500, on 1 data set, it has 0.5 points more test error than "
+        "backprop, and needs 0.67 times the memory for activations, 1.0 times the operations of training and 10 passes "
+        "for an answer instead of 1."
     ]
     add_form(tmp_path)
     change(tmp_path / "comparison.json", "protocol.question", "When would I use forward-forward?")
     told = advice(load_records(found), compare(load_records(found)))
     assert told[0].startswith("Use forward-forward where no gradient can be sent back through the whole network, not ")
     assert told[1] == (
-        "Lean costs no accuracy that this comparison could see and spares activations: with mlp 3x500, on 1 data set, "
-        "it has the test error of backprop to a tenth of a point, holds 0.20 times the activations and trains with 1.0 "
-        "times the operations."
+        "Lean costs no accuracy that this comparison could see and spares memory for activations: with mlp 3x500, on 1 "
+        "data set, it has the test error of backprop to a tenth of a point, and needs 0.20 times the memory for "
+        "activations and 1.0 times the operations of training."
     ), "and so there is no need of forward-forward for that"
     for seed in SEEDS:  # as lean, and better by far
         change(found / run_id("run", "forward", seed) / "record.json", "final.test.error", 0.001)
         change(found / run_id("run", "forward", seed) / "record.json", "final.test.accuracy", 0.999)
     records = load_records(found)
     assert "points less test error" in (told := advice(records, compare(records)))[0]
-    assert told[0].startswith("Forward-forward costs no accuracy that this comparison could see and spares activations")
+    assert told[0].startswith("Forward-forward costs no accuracy that this comparison could see and spares memory for")
     page = make_report(found, tmp_path / "out").read_text()
     assert "Said by its author.</p>" in page and "&lt;b&gt;Twice" in page and "<b>Twice" not in page
     (tmp_path / "remarks.txt").write_bytes(b"\xff\xfe")
@@ -264,10 +264,8 @@ def test_what_a_newcomer_is_told_follows_from_the_records(tmp_path: Path) -> Non
         shutil.rmtree(found / run_id("run", "lean", seed))
     records = load_records(found)
     (said,) = advice(records, compare(records))
-    assert said.startswith(
-        "Forward-forward costs no accuracy that this comparison could see and spares activations and "
-    )
-    assert "has 1.7 points more test error than backprop" in said and "trains with 0.50 times the operations" in said
+    assert "could see and spares memory for activations and operations: " in said
+    assert "has 1.7 points more test error than backprop" in said and "0.50 times the operations" in said
     for side, seed in itertools.product(("backprop", "forward"), SEEDS[1:]):
         shutil.rmtree(found / run_id("run", side, seed))
     records = load_records(found)
