@@ -27,6 +27,7 @@ class _Place:
     known: bool  # whether there is an interval
     clear: bool
     memory: float
+    peak: float
     operations: float
     passes: tuple[float, float]
     local: bool  # whether the other side sends no gradient back through the whole network
@@ -86,6 +87,7 @@ def _place(c: Comparison, other: pd.DataFrame, base: pd.DataFrame, sign: int) ->
         c.difference.interval.low is not None,
         c.difference.interval.excludes_zero,
         ratio("memory_activations"),
+        ratio("memory_peak"),
         ratio("train_flops"),
         (float(other["passes_per_prediction"].mean()), float(base["passes_per_prediction"].mean())),
         not other["family"].str.contains("backprop").any(),
@@ -101,7 +103,7 @@ def _free(found: Mapping[tuple[str, str, str], Sequence[_Place]], network: str) 
 
 def _said(other: str, base: str, network: str, places: Sequence[_Place], free: float) -> str:
     needs = [
-        f"{_times([p.memory for p in places])} the memory for activations",
+        f"{_times([p.memory for p in places])} the memory for activations{_peak([p.peak for p in places])}",
         f"{_times([p.operations for p in places])} the operations of training",
     ]
     asked, needed = places[0].passes
@@ -131,6 +133,11 @@ def _span(low: float, high: float) -> str:
 def _times(ratios: Sequence[float]) -> str:
     ends = [significant(value, 2) for value in (min(ratios), max(ratios))]
     return f"{ends[0] if ends[0] == ends[1] else ' to '.join(ends)} times"
+
+
+def _peak(ratios: Sequence[float]) -> str:
+    """What becomes of the memory of all, since one part is often spared at the cost of another."""
+    return f" ({_times(ratios)} the peak memory)" if all(map(math.isfinite, ratios)) else ""
 
 
 def _verdict(other: str, places: Sequence[_Place], free: float) -> str:

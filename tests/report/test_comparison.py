@@ -229,8 +229,8 @@ def test_what_a_newcomer_is_told_follows_from_the_records(tmp_path: Path) -> Non
     assert told == [
         "Use forward-forward where memory for activations is short, or where no gradient can be sent back through the "
         "whole network, not for accuracy: with mlp 3x500, on 1 data set, it has 0.5 points more test error than "
-        "backprop, and needs 0.67 times the memory for activations, 1.0 times the operations of training and 10 passes "
-        "for an answer instead of 1."
+        "backprop, and needs 0.67 times the memory for activations (0.91 times the peak memory), 1.0 times the "
+        "operations of training and 10 passes for an answer instead of 1."
     ]
     add_form(tmp_path)
     change(tmp_path / "comparison.json", "protocol.question", "When would I use forward-forward?")
@@ -239,7 +239,7 @@ def test_what_a_newcomer_is_told_follows_from_the_records(tmp_path: Path) -> Non
     assert told[1] == (
         "Lean costs no accuracy that this comparison could see and spares memory for activations: with mlp 3x500, on 1 "
         "data set, it has the test error of backprop to a tenth of a point, and needs 0.20 times the memory for "
-        "activations and 1.0 times the operations of training."
+        "activations (1.0 times the peak memory) and 1.0 times the operations of training."
     ), "and so there is no need of forward-forward for that"
     for seed in SEEDS:  # as lean, and better by far
         change(found / run_id("run", "forward", seed) / "record.json", "final.test.error", 0.001)
