@@ -148,8 +148,9 @@ def test_odd_records_make_no_trouble(tmp_path: Path) -> None:
 
 def test_runs_are_added_to_mlflow_once(tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow", reason="the extra `track` is not installed")
-    made = record()
-    made["config"]["long"] = "x" * 5000
+    made = make_record(epochs=250)
+    made["measured"] |= {"started": "2023-11-14T22:13:20+00:00", "finished": "2023-11-14T22:15:00+00:00"}
+    made["config"] |= {"long": "x" * 5000, "many": {f"option{i}": i for i in range(150)}}  # more than it takes at once
     write(tmp_path / "runs", made)
     write(tmp_path / "runs", record(seed=1, status="diverged", reason="nan"))
     command = [str(tmp_path / "runs"), "--to", "mlflow", "--out", str(tmp_path / "mlruns")]
@@ -164,7 +165,8 @@ def test_runs_are_added_to_mlflow_once(tmp_path: Path) -> None:
     assert run.data.params["optimizer.learning_rate"] == "0.01" and run.info.start_time == STARTED * 1000
     assert run.data.params["long"] == ('"' + "x" * 5000)[:500]
     history = client.get_metric_history(run.info.run_id, "valid/error")
-    assert [m.step for m in history] == [550, 1100, 1650]
+    assert [m.step for m in history] == [550 * n for n in range(1, 251)]
+    assert run.data.params["many.option149"] == "149"
 
 
 @pytest.mark.parametrize(("tracker", "package"), [("tensorboard", "tensorboardX"), ("mlflow", "mlflow")])

@@ -77,6 +77,8 @@ def test_a_heading_sorts_numbers_by_value_one_way_and_then_the_other(page: Windo
     assert rising == sorted(rising) != rising[::-1]
     assert numbers(page.run(SHOWN, "runs", "training time")) == rising[::-1]
     assert page.run("return document.querySelectorAll('#table-runs [aria-sort=descending]').length") == 1
+    page.run(PRESS, "runs", "seed")
+    assert page.run("return document.querySelectorAll('#table-runs [aria-sort]').length") == 1
 
 
 def test_unknown_values_come_last_both_ways(browser: Window, bad: Made) -> None:

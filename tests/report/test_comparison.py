@@ -222,6 +222,16 @@ def test_networks_on_other_rows_are_told_apart_by_their_names_alone(tmp_path: Pa
     assert any("different numbers of rows of MNIST" in said for said in limits(records, compare(records)))
 
 
+def test_a_rule_that_sends_gradients_back_is_not_for_where_none_can_be_sent(tmp_path: Path) -> None:
+    found = make_comparison(tmp_path)
+    _changed(tmp_path, "family", "surrogate_backprop")
+    (said,) = advice(load_records(found), compare(load_records(found)))
+    assert said.startswith("Use forward-forward where memory for activations is short, not for accuracy: ")
+    _changed(tmp_path, "memory.activations", 10**9)
+    (said,) = advice(load_records(found), compare(load_records(found)))
+    assert said.startswith("Nothing speaks for forward-forward: ")
+
+
 def test_what_a_newcomer_is_told_follows_from_the_records(tmp_path: Path) -> None:
     found = make_comparison(tmp_path)
     (tmp_path / "remarks.txt").write_text("Said by\nits author.\n\n<b>Twice</b>\n")

@@ -113,6 +113,11 @@ def test_the_end_of_each_curve_leads_to_the_means_that_it_is_of(whole: Made) -> 
     ):
         for panel, network in zip(figures[key].panels, ("mlp 3x500", "mlp 8x500"), strict=True):
             ends = {a.get("href", ""): a.findtext(f"{NAME}title") or "" for a in panel.element.iter(f"{NAME}a")}
+            marks = [float(mark.get("x", "nan")) for mark in panel.element.iter(f"{NAME}use")]
+            linked = [float(m.get("x", "nan")) for a in panel.element.iter(f"{NAME}a") for m in a.iter(f"{NAME}use")]
+            assert (
+                len(linked) == 2 and linked[-1] == max(marks) and min(linked) > sorted(set(marks))[len(set(marks)) // 2]
+            )
             series = ("backprop", "forward-forward")
             assert list(ends) == ["#" + mean_anchor("MNIST", network, name) for name in series], key
             assert all(t.startswith(f"{name}, {network} on MNIST, mean of 3: ") for t, name in
