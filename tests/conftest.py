@@ -11,9 +11,9 @@ from lab import registry
 from lab.backend import Backend
 from lab.errors import UsageError
 from lab.registry import part
-from tests.tally import pytest_collection_modifyitems, tally
+from tests.tally import pytest_collection_modifyitems, pytest_runtest_makereport, tally
 
-__all__ = ["pytest_collection_modifyitems", "tally"]  # for pytest, which looks for them here
+__all__ = ["pytest_collection_modifyitems", "pytest_runtest_makereport", "tally"]  # pytest looks for them here
 
 # No deadline: a shared machine may stall an example, and no timing decides a test.
 settings.register_profile("lab", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,15 +18,27 @@ LONG = os.environ.get("LAB_TEST_LONG") == "1"
 # A folder, which reports/reliability is drawn from; in full, because some tests go to folders of their own.
 RESULTS = os.environ.get("LAB_RELIABILITY_RESULTS") and os.path.abspath(os.environ["LAB_RELIABILITY_RESULTS"])
 
+PASSED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Notes on each test whether it passed, for its fixtures."""
+    report = yield
+    if report.when == "call":
+        item.stash[PASSED] = report.passed
+    return report
+
 
 @pytest.fixture
 def tally(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
-    """Counts of what a test tried and found; written down only where the test passed."""
+    """Counts of what a test tried and found; written down only where the test passed, and not where it was skipped."""
     counts: Counter[str] = Counter()
     began = time.perf_counter()
-    failed = request.session.testsfailed
     yield counts
-    if RESULTS and request.session.testsfailed == failed:
+    if RESULTS and request.node.stash.get(PASSED, False):
         name = request.node.name.removeprefix("test_").split("[")[0]
         seconds = time.perf_counter() - began
         found = {"test": name, "long": LONG, "version": code_version(), "seconds": seconds, **counts}
