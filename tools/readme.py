@@ -13,14 +13,15 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for tools.benches
 from lab.audit import Evidence, audit, judged
+from lab.audit.section import banner
 from lab.paper.page import readme_table
 from lab.report import load_records
+from lab.report.advice import advice
 from lab.report.aims import aims_table
 from lab.report.grid import MEANS, grids
 from lab.report.load import Records
 from lab.report.table import Table
 from lab.report.tables import folded, summary
-from lab.report.tables_of_budget import budget_sentences
 from lab.report.tuning import sentence
 from tools import benches, setting, support
 
@@ -34,11 +35,6 @@ SECTIONS = {
     ),
     "comparison": (
         "reports/comparison/runs",
-        ("trainer", "network", "data", "seeds", "test error", "accuracy by goodness", "accuracy by softmax head",
-         "activations", "peak memory"),
-    ),
-    "images": (
-        "reports/images/runs",
         ("trainer", "network", "data", "seeds", "test error", "accuracy by goodness", "activations", "peak memory"),
     ),
     "ff_3x1000": (
@@ -89,9 +85,12 @@ def section(name: str) -> str:
     # one seed has no interval, and a single run's time says little: its sentence is left to the report
     several = records.counted["seed"].nunique() > 1
     evidence = Evidence(records)
-    compared = judged(evidence, audit(evidence)) if several else []
-    sentences = [f"{comparison.sentence}\n" for comparison in compared]
-    sentences += [f"{said}\n" for said in (budget_sentences(records.ledger) if records.ledger is not None else [])]
+    findings = audit(evidence) if several else []
+    compared = judged(evidence, findings) if several else []
+    told = advice(records, compared)  # of a protocol's comparison: what it comes to goes first
+    if told:
+        told += [f"**{banner(evidence, findings).words}**"]
+    sentences = [f"{said}\n" for said in (*told, *(comparison.sentence for comparison in compared))]
     return "\n".join([*sentences, markdown(table, columns)])
 
 
