@@ -17,14 +17,16 @@ from lab.record import storage
 
 
 def table(results: Iterable[dict[str, Any]]) -> str:
-    """Markdown: a row a test, its mode, what it counted and how long it took, then the sums of all counts."""
+    """Markdown: what has to be none; a row a test, its mode, its counts and its time; then the sums of all counts."""
     rows: dict[tuple[str, str], tuple[Counter[str], float]] = {}
     for found in results:
         key = found["test"], "all" if found["long"] else "a sample"
         counts, seconds = rows.setdefault(key, (Counter(), 0.0))
         counts.update({k: v for k, v in found.items() if k not in ("test", "long", "version", "seconds")})
         rows[key] = counts, seconds + found["seconds"]
-    lines = ["| test | of what there is to try | tried and found | seconds |", "|---|---|---|---:|"]
+    lines = ["| what has to be none | how often |", "|---|---:|"]
+    lines += [f"| {what} | {count:,} |" for what, count in failures([counts for counts, _ in rows.values()]).items()]
+    lines += ["", "| test | of what there is to try | tried and found | seconds |", "|---|---|---|---:|"]
     total: Counter[str] = Counter()
     for (name, mode), (counts, seconds) in sorted(rows.items()):
         total.update(counts)
@@ -32,6 +34,20 @@ def table(results: Iterable[dict[str, Any]]) -> str:
     lines += ["", "In all:", "", "| what | how often |", "|---|---:|"]
     lines += [f"| {what} | {count:,} |" for what, count in sorted(total.items())]
     return "\n".join(lines)
+
+
+def failures(tests: Iterable[Counter[str]]) -> dict[str, int]:
+    """What the counts of each test leave over: faults without an equal end, corruptions that nobody saw, ..."""
+    tests = list(tests)
+    total = sum(tests, Counter())
+    faulty = sum((counts for counts in tests if "faults injected" in counts), Counter())
+    return {
+        "runs lost, or ended otherwise, after a fault": faulty["faults injected"] - faulty["runs that ended equal"],
+        "corruptions that were not detected": total["corruptions tried"] - total["corruptions detected"],
+        "attacks and inputs that ran code": total["attacks that ran code"] + total["inputs that ran code"],
+        "attacks that wrote a file": total["attacks that wrote a file"],
+        "elements that a report gained by attacks": total["elements that a report gained by attacks"],
+    }
 
 
 def times(results: Iterable[dict[str, Any]]) -> str:
