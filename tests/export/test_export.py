@@ -8,12 +8,13 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lab.errors import StorageError, UsageError
-from lab.export import tensorboard
+from lab.export import mlflow, tensorboard
 from lab.export.__main__ import main
 from lab.export.values import exported, exported_runs
 from tests.report.records import make_record, write
@@ -147,7 +148,7 @@ def test_odd_records_make_no_trouble(tmp_path: Path) -> None:
 
 
 def test_runs_are_added_to_mlflow_once(tmp_path: Path) -> None:
-    mlflow = pytest.importorskip("mlflow", reason="the extra `track` is not installed")
+    package = pytest.importorskip("mlflow", reason="the extra `track` is not installed")
     made = make_record(epochs=250)
     made["measured"] |= {"started": "2023-11-14T22:13:20+00:00", "finished": "2023-11-14T22:15:00+00:00"}
     made["config"] |= {"long": "x" * 5000, "many": {f"option{i}": i for i in range(150)}}  # more than it takes at once
@@ -155,7 +156,7 @@ def test_runs_are_added_to_mlflow_once(tmp_path: Path) -> None:
     write(tmp_path / "runs", record(seed=1, status="diverged", reason="nan"))
     command = [str(tmp_path / "runs"), "--to", "mlflow", "--out", str(tmp_path / "mlruns")]
     assert main(command) == main(command) == 0
-    client = mlflow.MlflowClient(tracking_uri=(tmp_path / "mlruns").as_uri())
+    client = package.MlflowClient(tracking_uri=(tmp_path / "mlruns").as_uri())
     added = client.search_runs([client.get_experiment_by_name("MNIST").experiment_id])
     assert len(added) == 2
     found = {r.data.tags["lab.run_id"]: r for r in added}
@@ -167,6 +168,43 @@ def test_runs_are_added_to_mlflow_once(tmp_path: Path) -> None:
     history = client.get_metric_history(run.info.run_id, "valid/error")
     assert [m.step for m in history] == [550 * n for n in range(1, 251)]
     assert run.data.params["many.option149"] == "149"
+
+
+class Server:
+    """What a server of MLflow's is asked for; it takes no more than so much at once, as a folder does not mind."""
+
+    def __init__(self) -> None:
+        self.sizes: dict[str, list[int]] = {"params": [], "metrics": []}
+
+    def get_experiment_by_name(self, name: str) -> None:
+        return None
+
+    def create_experiment(self, name: str) -> str:
+        return "1"
+
+    def search_runs(self, *asked: Any, **options: Any) -> list[Any]:
+        return []
+
+    def create_run(self, experiment: str, **options: Any) -> Any:
+        return SimpleNamespace(info=SimpleNamespace(run_id="a"))
+
+    def log_batch(self, run_id: str, **given: list[Any]) -> None:
+        for kind, values in given.items():
+            self.sizes[kind].append(len(values))
+
+    def set_terminated(self, run_id: str, status: str, end_time: int) -> None:
+        pass
+
+
+def test_a_server_is_given_no_more_than_it_takes_at_once(tmp_path: Path) -> None:
+    made = make_record(epochs=250)
+    made["config"]["many"] = {f"option{i}": i for i in range(150)}
+    run, server = exported(tmp_path, made), Server()
+    kinds = SimpleNamespace(Metric=lambda *parts: parts, Param=lambda *parts: parts)
+    assert mlflow._write(kinds, server, run)
+    params, metrics = server.sizes["params"], server.sizes["metrics"]
+    assert max(params) == mlflow.PARAMS and sum(params) == len(run.options) > 150
+    assert max(metrics) == mlflow.METRICS and sum(metrics) == len(run.scalars) + len(run.results)
 
 
 @pytest.mark.parametrize(("tracker", "package"), [("tensorboard", "tensorboardX"), ("mlflow", "mlflow")])

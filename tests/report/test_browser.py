@@ -140,6 +140,7 @@ def test_a_point_leads_to_the_row_of_its_run(page: Window) -> None:
     row = page.driver.find_element("css selector", "tr:target")
     assert row.get_attribute("id") == "run-ba-mlp-8x500-mnist-s1" and row.is_displayed()
     assert page.run("return document.querySelectorAll('tbody tr[hidden]').length") == 0
+    assert page.run("return [...document.querySelectorAll('#choose select')].every((choice) => choice.value === '')")
     page.run("document.querySelector('tr:target').scrollIntoView({behavior: 'instant'})")
     head, target = page.run(
         "return ['#table-runs thead', 'tr:target'].map((s) => document.querySelector(s).getBoundingClientRect())"
