@@ -30,6 +30,7 @@ TARGETS = {
 _LOGGING = {"logging.StreamHandler", "logging.FileHandler", "logging.NullHandler", "logging.Formatter"}
 _STREAMS = {"ext://sys.stdout", "ext://sys.stderr"}
 _CALLABLES = {"()": {"colorlog.ColoredFormatter"}, "class": _LOGGING, "queue": set(), "listener": set()}
+RESOLVERS = {"now", "hydra"}  # of references: the others make values, of text too, that nobody has looked at
 # Of launchers and sweepers: what runs commands, opens ports, or sends the work and the code elsewhere.
 _SHELL = {"setup", "python", "srun_args", "additional_parameters", "custom_search_space", "storage"}
 _PLAIN = {"additional_parameters": ({"requeue": True},)}  # as a preset has it
@@ -44,10 +45,15 @@ def check_composed(config: DictConfig, arguments: Sequence[str]) -> None:
     whole = OmegaConf.to_container(config, resolve=False)
     assert isinstance(whole, dict)
     hydra: dict[str, Any] = whole.pop("hydra", {})
+    _check_references(whole, "", asked)
+    _check_references(hydra, "hydra", asked)
     _check_targets(whole, hydra, asked)
     for name in ("job_logging", "hydra_logging"):
         _check_logging(hydra.get(name), f"hydra.{name}")
     _check_engines(hydra, asked)
+    made = {name: _resolved(config, f"hydra.{name}") for name in ("callbacks", "launcher", "sweeper")}
+    _check_targets({}, made, asked)
+    _check_engines(made, asked)
     for name in ("env_set", "env_copy"):
         if (hydra.get("job") or {}).get(name) and not any(key.startswith(f"hydra.job.{name}") for key in asked):
             raise UsageError(
@@ -59,11 +65,42 @@ def check_composed(config: DictConfig, arguments: Sequence[str]) -> None:
     _check_folders(config, asked)
 
 
+def _check_references(part: Any, where: str, asked: dict[str, str]) -> None:
+    """A value may refer to another, which is looked at where it stands; it may not be made by a function of text."""
+    for path, _, value in _walk(part, where):
+        if not isinstance(value, str) or path in asked:
+            continue
+        for found in re.finditer(r"\$\{([^:}$]*)([:$]?)", value):  # a name that is itself put together: ${a${b}:c}
+            if found[2] and not (found[2] == ":" and found[1].strip() in RESOLVERS):
+                raise UsageError(
+                    f"{path}={_shown(value)} is made by {_shown(found[1].strip() or found[2])}; a file may refer to "
+                    f"another value, and use {', '.join(sorted(RESOLVERS))}, and nothing else"
+                )
+
+
+def _resolved(config: DictConfig, key: str) -> Any:
+    """What stands there once references are followed; as far as that goes now, and {} where it does not."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        found = OmegaConf.select(config, key)
+        return OmegaConf.to_container(found, resolve=True) if OmegaConf.is_config(found) else {}
+    except OmegaConfBaseException:  # such as the number of a job, which the next config has
+        return {}
+
+
 def _check_engines(hydra: dict[str, Any], asked: dict[str, str]) -> None:
     """Launchers and sweepers run commands by design; a file may choose one, and how many runs it makes at a time."""
     for name in ("launcher", "sweeper"):
-        part = {k: v for k, v in (hydra.get(name) or {}).items() if k != "params"}  # a sweep's params are keys of runs
+        whole = hydra.get(name) or {}
+        if not isinstance(whole, dict):
+            raise UsageError(f"hydra.{name}={_shown(whole)} is another part of the config; write its options there")
+        part = {k: v for k, v in whole.items() if k != "params"}  # a sweep's params are keys of runs
         for path, key, value in _walk(part, f"hydra.{name}"):
+            for text in (key, value):
+                if isinstance(text, str) and not text.isprintable():  # a line of its own in a batch script
+                    raise UsageError(f"{path}={_shown(value)} has characters that do not print; write it in one line")
             plain = not value or value in _PLAIN.get(key, ())
             if path.startswith("hydra.launcher.ray.init."):
                 plain = (
@@ -83,6 +120,11 @@ def _asked(arguments: Sequence[str]) -> dict[str, str]:
     """The keys that stand on the command line, with their values as text."""
     pairs = (argument.lstrip("+~").split("=", 1) for argument in arguments if "=" in argument)
     return dict(pairs)
+
+
+def _shown(value: object) -> str:
+    """In one line of some length, with what does not print escaped."""
+    return f"{value!r:.120}"
 
 
 def _words(text: str) -> list[str]:
@@ -126,7 +168,9 @@ def _defined_there(target: Any, asked: dict[str, str]) -> bool:
 
 
 def _check_logging(found: Any, where: str) -> None:
-    for path, key, value in _walk(found, where):
+    for path, key, value in ((where, "", found), *_walk(found, where)):
+        if isinstance(value, str) and "${" in value:
+            raise UsageError(f"{path}={_shown(value)} refers to another value; write what it is to be")
         if key in _CALLABLES and value not in _CALLABLES[key]:
             raise UsageError(f"{path}={value} names code; known are {', '.join(sorted(_LOGGING))}")
         if isinstance(value, str) and value.startswith("ext://") and value not in _STREAMS:
@@ -151,6 +195,8 @@ def _check_folders(config: DictConfig, asked: dict[str, str]) -> None:
         raise UsageError(f"runs={runs} lies outside this folder; a folder elsewhere counts on the command line only")
     for key in ("hydra.run.dir", "hydra.sweep.dir", "hydra.launcher.submitit_folder", "hydra.launcher.temp_folder"):
         folder = value(key)
+        if folder is not None and not folder.isprintable():
+            raise UsageError(f"{key}={_shown(folder)} has characters that do not print; use others")
         if folder is not None and key not in asked and not (_inside(folder, ".") or _inside(folder, runs)):
             raise UsageError(f"{key}={folder} lies outside this folder; it counts on the command line only")
     for key in ("hydra.sweep.subdir", "hydra.output_subdir"):

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 import lab
 from lab.app import main
 from lab.errors import UsageError
+from lab.guard import check_composed
 from lab.guard.files import MOST, check_text
 
 MARK = "code-was-run"
@@ -23,6 +25,29 @@ FILES = {
     "through a module of ours": "hydra: {callbacks: {evil: {_target_: lab.sweep.process.subprocess.getoutput, "
     f"cmd: touch {MARK}}}}}}}",
     "put together": f"evil: os.system\nhydra: {{callbacks: {{e: {{_target_: '${{evil}}', command: touch {MARK}}}}}}}",
+    "made by a function": f'hydra: {{callbacks: {{evil: "${{oc.create:{EVIL}}}"}}}}',
+    "made from text": "hydra: {callbacks: {evil: \"${oc.decode:'{_target_: evil_module.run}'}\"}}",
+    "made where nothing is": 'hydra: {callbacks: {evil: "${oc.select:nosuch,{_target_: evil_module.run}}"}}',
+    "made inside a known one": 'hydra: {callbacks: {planning: {x: "${oc.create:{_target_: evil_module.run}}"}}}',
+    "made with spaces": 'hydra: {callbacks: {evil: "${ oc.create : {_target_: evil_module.run}}"}}',
+    "made by a name put together": "word: create\n"
+    "hydra: {callbacks: {evil: '${oc.${word}:{_target_: evil_module.run}}'}}",
+    "made of the library's own": 'hydra: {callbacks: {evil: "${oc.create:{_target_: pathlib.Path.touch, '
+    "self: {_target_: pathlib.Path, _args_: ['../outside']}}}\"}}",
+    "made beside the rest": 'extra: "${oc.create:{_target_: evil_module.run}}"\n'
+    "hydra: {callbacks: {evil: '${extra}'}}",
+    "a logging stream, by reference": "hydra: {job: {name: 'ext://evil_module.h'}, job_logging: {version: 1, root: "
+    "{handlers: [h]}, handlers: {h: {class: logging.StreamHandler, stream: '${hydra.job.name}'}}}}",
+    "a logging handler, by reference": "own: {class: evil_module.Handler}\nhydra: {job_logging: {version: 1, root: "
+    "{handlers: [h]}, handlers: {h: '${own}'}}}",
+    "logging, by reference": "own: {version: 1, root: {handlers: [h]}, handlers: {h: {class: evil_module.Handler}}}\n"
+    "hydra: {job_logging: '${own}'}",
+    "a log elsewhere, by reference": "hydra: {job: {name: ../outside.log}, job_logging: {version: 1, root: {handlers: "
+    "[h]}, handlers: {h: {class: logging.FileHandler, filename: '${hydra.job.name}'}}}}",
+    "a line of a batch script": f'hydra: {{launcher: {{comment: "x\\ntouch {MARK}\\n#"}}}}',
+    "a line of a batch script, by reference": f'name: "x\\ntouch {MARK}\\n#"\n'
+    "hydra: {launcher: {comment: '${name}'}}",
+    "commands of a launcher, by reference": f"own: {{setup: [touch {MARK}]}}\nhydra: {{launcher: '${{own}}'}}",
     "a part": f"model: {EVIL}",
     "inside a part": f"trainer: {{batch_size: {EVIL}}}",
     "in a list": f"imports: [{EVIL}]",
@@ -70,7 +95,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "here"
     (folder / "conf" / "experiment").mkdir(parents=True)
     np.savez(folder / "rows.npz", x=np.ones((60, 5), np.float32), y=np.arange(60) % 3)
-    (folder / "evil_module.py").write_text(f"open({MARK!r}, 'w').close()\n")
+    (folder / "evil_module.py").write_text(f"open({MARK!r}, 'w').close()\n\n\ndef run(*a, **k): pass\n")
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("SECRET", "the-secret")
@@ -163,3 +188,15 @@ def test_aliases_count_as_often_as_they_are_repeated() -> None:
     check_text(f"{text}b: *a\n".encode(), "f")
     with pytest.raises(UsageError, match="aliases written out"):
         check_text(f"{text}b: *a\nc: *a\nd: *a\n".encode(), "f")
+
+
+@pytest.mark.parametrize("key", ["comment", "partition", "name", "submitit_folder"])
+def test_no_line_of_a_batch_script_comes_from_a_file(key: str) -> None:
+    """Options of Slurm are written into a script, a line each, whatever is in them."""
+    launcher = {"_target_": "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"}
+    config = OmegaConf.create({"runs": "runs", "name": "x\n touch it", "hydra": {"launcher": launcher}})
+    check_composed(config, [])
+    for value in ("x\n touch it", "${name}", "a\u2028b"):
+        config.hydra.launcher[key] = value
+        with pytest.raises(UsageError, match="do not print"):
+            check_composed(config, [])
