@@ -27,7 +27,7 @@ from typing import Any
 
 from lab.errors import UsageError
 from lab.record.generations import merit
-from lab.report import variants
+from lab.report import text, variants
 from lab.report.read import Unreadable, number, read_record, walk, words
 from lab.report.text import counted, visible
 
@@ -115,7 +115,7 @@ def write(trials: Sequence[Trial]) -> str:
     for trial in trials:
         row = asdict(trial) | {"chosen": "yes" if trial.chosen else "no"}
         row["validation"] = "" if math.isnan(trial.validation) else repr(trial.validation)
-        writer.writerow(row.values())
+        writer.writerow(text.csv(value) if isinstance(value, str) else value for value in row.values())
     return target.getvalue()
 
 
@@ -162,7 +162,7 @@ def _search(record: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _trials(records: Sequence[Mapping[str, Any]]) -> list[Trial]:
-    flat = [variants.flatten(record["config"]) for record in records]
+    flat = [variants.flatten(walk(record, "config")) for record in records]
     keys = [k for k in variants.differing(flat) if k.split(".")[0] not in NOT_VARIED]
     if not keys:  # a run alone, which nothing was chosen from
         return []
@@ -171,7 +171,8 @@ def _trials(records: Sequence[Mapping[str, Any]]) -> list[Trial]:
 
 
 def _trial(record: Mapping[str, Any], options: Sequence[tuple[str, str]]) -> Trial:
-    valid = walk(record, "final", "valid") or {}
+    valid = walk(record, "final", "valid")
+    valid = valid if isinstance(valid, Mapping) else {}
     measure = next((m for m in ("bits_per_character", "accuracy", "rmse") if m in valid), "")
     names = {group: words(walk(record, "config", group, "name")) for group in ("data", "trainer", "objective")}
     return Trial(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
+_LARGEST = 1e300  # beyond it a whole number of a file is no float
 _QUIET = 10.0  # seconds between two lines of progress where the output is no terminal
 
 
@@ -90,13 +91,16 @@ class Screen:
             self._shown = 0
 
 
-def score(found: dict[str, Any], split: str) -> str:
-    """The one figure that says how good a run is: its accuracy, or for numbers the root of the mean squared error."""
-    if found.get("accuracy") is not None:
-        return f"{split} {100 * found['accuracy']:.2f} %"
-    if found.get("rmse") is not None:
-        return f"{split} rmse {found['rmse']:.4g}"
-    return ""
+def score(found: object, split: str) -> str:
+    """The one figure that says how good a run is: its accuracy, or for numbers the root of the mean squared error.
+
+    Nothing for what is no figure, as a record from elsewhere may hold.
+    """
+    figures = found if isinstance(found, Mapping) else {}
+    accuracy, rmse = (v if isinstance(v, int | float) else None for v in map(figures.get, ("accuracy", "rmse")))
+    if accuracy is not None and abs(accuracy) <= 1:
+        return f"{split} {100 * accuracy:.2f} %"
+    return f"{split} rmse {rmse:.4g}" if rmse is not None and abs(rmse) < _LARGEST else ""
 
 
 def duration(seconds: float) -> str:

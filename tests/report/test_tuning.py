@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,21 @@ def test_the_audit_counts_the_trials(searched: Path, tmp_path: Path) -> None:
     assert {f.rule: f.verdict for f in audit(Evidence(records))}["unequal_trials"] == "pass"
     assert tuning.sentence(records.trials).startswith("Settings were chosen by the validation rows, from 3 trials")
     assert tuning.sentence(()) == ""
+
+
+def test_a_spreadsheet_runs_nothing_of_it_and_odd_records_are_no_trouble(tmp_path: Path) -> None:
+    for rate, word in ((0.01, "=cmd|' /C calc'!A0"), (0.02, "plain")):
+        record = make_record("backprop", seed=0)
+        record["config"]["optimizer"] |= {"learning_rate": rate, "schedule": word}
+        record["final"]["valid"] = "accuracy"
+        write(tmp_path / "tune", record, word[1:3])
+    bare = make_record("backprop", seed=0)
+    del bare["config"]
+    write(tmp_path / "tune", bare, "bare")
+    assert main([str(tmp_path / "tune"), "--out", str(tmp_path / "tuning.csv")]) == 0
+    lines = list(csv.reader((tmp_path / "tuning.csv").open(encoding="utf-8")))
+    assert not any(cell.startswith(("=", "+", "-", "@")) for line in lines for cell in line)
+    assert any("=cmd" in cell for line in lines for cell in line)
 
 
 def test_mistakes_are_one_sentence(tmp_path: Path) -> None:

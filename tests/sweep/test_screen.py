@@ -105,3 +105,5 @@ def test_scores() -> None:
     assert score({"accuracy": 0.98765}, "test") == "test 98.77 %"
     assert score({"rmse": 54.321, "r2": 0.4}, "test") == "test rmse 54.32"
     assert score({}, "test") == ""
+    for odd in ([1], "accuracy", {"accuracy": "x"}, {"accuracy": 10**400}, {"rmse": 10**400}, {"accuracy": None}, None):
+        assert score(odd, "test") == ""
