@@ -142,3 +142,21 @@ def test_a_header_with_a_right_digest_and_wrong_words(
     record = run(config, checkpoint=path)
     assert record.status == "ok" and words in record.measured["notes"][0]
     assert record.measured["notes"][1:] == ["started anew"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("epoch", -5), ("epoch", 10**4000), ("step", True), ("batch", 1.5), ("images", 2**53), ("seconds", -1.0)],
+    ids=lambda value: f"{value!r:.12}",
+)
+def test_a_header_with_a_right_digest_that_counts_wrongly(
+    config: RunConfig, tmp_path: Path, name: str, value: Any
+) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    stopped_after(config, path, 3)
+    arrays, header = read_checkpoint(path)
+    Generations(path).previous.unlink()
+    write_checkpoint(path, arrays, {**header, "progress": {**header["progress"], name: value}})
+    record = run(config, checkpoint=path)
+    note, *rest = record.measured["notes"]
+    assert record.status == "ok" and "is damaged" in note and len(note) < 400 and rest == ["started anew"]

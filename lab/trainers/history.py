@@ -8,6 +8,8 @@ from typing import Any
 from lab.backend import Array, Usage
 from lab.trainers.stopping import Standing
 
+LARGEST = 2**53  # no count or number of seconds of a real run comes near
+
 
 @dataclass(frozen=True)
 class EpochRecord:
@@ -114,9 +116,10 @@ class Progress:
     def restore(self, saved: dict[str, Any]) -> None:
         """Take over what `as_dict` gave. Raises ValueError or TypeError where it is of another form."""
         for name in ("epoch", "batch", "step", "seconds", "images", "rows", "augment", "sums", "memory"):
-            kind = type(getattr(self, name))
-            if not isinstance(saved[name], (int, float) if kind is float else kind):
-                raise ValueError(f"{name} is {saved[name]!r}")
-            setattr(self, name, saved[name])
+            kind, value = type(getattr(self, name)), saved[name]
+            fits = isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
+            if not fits or (kind in (int, float) and not 0 <= value < LARGEST):
+                raise ValueError(f"{name} is {value!r:.40}")
+            setattr(self, name, value)
         self.history = [EpochRecord(**record) for record in saved["history"]]
         self.stop = None if saved["stop"] is None else Standing(**saved["stop"])
