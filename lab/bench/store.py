@@ -93,7 +93,7 @@ def one_run(home: Path, trainer: str) -> dict[str, Any]:
     with counted(CountedDisk()) as disk, locks_and_looks(home) as seen:
         folder.write_config(name, config.as_dict())  # by the parent
         run_id, raw = folder.read_config()  # by the worker, and all that follows
-        if work(folder, run_id, raw, _Nobody(), _Nobody()):  # type: ignore[arg-type]
+        if work(folder, run_id, raw, _Nobody(), _Nobody()):  # type: ignore[arg-type]  # all that is asked of them
             raise DataError(f"the run of {trainer} that is counted did not end well: {folder.record()}")
         folder.record()  # by the parent
     files = {path.name: path.stat().st_size for path in sorted(folder.path.iterdir())}
