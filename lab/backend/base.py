@@ -17,6 +17,7 @@ import numpy.typing as npt
 from lab.backend.cells import CellOperations
 from lab.backend.classes import ClassOperations
 from lab.backend.convolutions import ConvolutionOperations
+from lab.backend.fields import FieldOperations
 from lab.backend.labelled import LabelledRows
 from lab.backend.norms import NormOperations
 from lab.backend.philox import uniforms
@@ -32,7 +33,15 @@ Result = TypeVar("Result")
 Kernels: TypeAlias = Literal["auto", "numba", "numpy", "cupy", "tf32"]
 
 
-class Backend(ClassOperations, CellOperations, ConvolutionOperations, NormOperations, PoolOperations, StepOperations):
+class Backend(
+    ClassOperations,
+    CellOperations,
+    ConvolutionOperations,
+    FieldOperations,
+    NormOperations,
+    PoolOperations,
+    StepOperations,
+):
     """Arrays of one floating type on one device, and the operations on them."""
 
     name: str

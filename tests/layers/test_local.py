@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lab.backend import Backend, NumpyBackend
+from lab.backend import Backend, NumpyBackend, fields, patches
 from lab.errors import UsageError
-from lab.layers import Conv2D, Ctx, LocallyConnected2D, local, patches
+from lab.layers import Conv2D, Ctx, LocallyConnected2D
 from tests.layers.against_torch import check_against_torch
 from tests.layers.contract import check_contract
 from tests.layers.gradcheck import check_layer
@@ -78,20 +78,20 @@ def test_equals_a_convolution_where_all_positions_have_its_weights(ops: Backend)
 
 
 @pytest.mark.parametrize(("handling", "merged"), [(0, (1, 1)), (7, (1, 2)), (10**9, (4, 6))])
-@pytest.mark.parametrize("tile", [8000, local.TILE])
+@pytest.mark.parametrize("tile", [8000, fields.TILE])
 def test_neither_patches_nor_tiles_change_anything(
     handling: int, merged: tuple[int, int], tile: int, monkeypatch: Any
 ) -> None:
     def results() -> list[Any]:
-        ops = NumpyBackend("float64")
+        ops = NumpyBackend("float64", kernels="numpy")
         layer = LocallyConnected2D(3, (3, 2), stride=(2, 1), padding=1)
         layer.build((2, 7, 5), ops, np.random.default_rng(0))
         y, cache = layer.forward(rows(4, 2, 7, 5), Ctx(ops, keep=True))
         dx, grads = layer.backward(rows(*y.shape), cache, Ctx(ops))
-        return [layer._patches.merged, y, dx, *grads.values()]
+        return [layer._fields.patches.merged, y, dx, *grads.values()]
 
     _, *expected = results()
-    monkeypatch.setattr(local, "TILE", tile)
+    monkeypatch.setattr(fields, "TILE", tile)
     monkeypatch.setattr(patches, "HANDLING", handling)
     monkeypatch.setattr(patches, "LARGEST", 100)
     found, *others = results()
@@ -107,7 +107,7 @@ def test_the_papers_fields_are_taken_alone_and_narrow_ones_together() -> None:
     ):  # fmt: skip
         layer = LocallyConnected2D(channels, kernel, stride=stride, padding=padding)
         layer.build(in_shape, NumpyBackend(), np.random.default_rng(0))
-        assert layer._patches.merged == merged
+        assert layer._fields.patches.merged == merged
 
 
 @pytest.mark.parametrize(

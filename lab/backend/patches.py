@@ -5,9 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lab.backend import Array, Backend
+import numpy.typing as npt
+
 from lab.backend.windows import Windows
+
+if TYPE_CHECKING:
+    from lab.backend.base import Backend
+
+Array: TypeAlias = npt.NDArray[Any]
 
 # What a number of a patch costs beside the products it is in, in multiplications: it is copied, and read again. Of the
 # fields of Hinton 2022 those with 3 channels and 11x11 pixels are taken 4x8 at a time, those with 128 and more alone.
