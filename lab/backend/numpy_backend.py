@@ -17,6 +17,7 @@ from lab.backend.labelled import LabelledRows
 from lab.backend.loops import alike, loops, matrix
 from lab.backend.numpy_cells import NumpyCells
 from lab.backend.numpy_convolutions import NumpyConvolutions
+from lab.backend.numpy_fields import NumpyFields
 from lab.backend.numpy_norms import NumpyNorms
 from lab.backend.numpy_pools import NumpyPools
 from lab.backend.philox import uniforms
@@ -31,7 +32,7 @@ _DRAWN = 4096  # random numbers at a time: their temporaries stay in the cache
 
 
 @register("backend", "numpy")
-class NumpyBackend(NumpyCells, NumpyConvolutions, NumpyNorms, NumpyPools):
+class NumpyBackend(NumpyCells, NumpyConvolutions, NumpyFields, NumpyNorms, NumpyPools):
     """numpy on the CPU; `pool` reuses and counts the memory.
 
     kernels  numpy: the reference alone; numba: compiled loops for what numpy makes several passes for, and sums of

@@ -6,8 +6,8 @@ missing. Importing the package imports numba, which takes longer than all else i
 
 from __future__ import annotations
 
-from lab.backend.compiled import cells, convolutions, norms, optimizers, pools, rows
+from lab.backend.compiled import cells, convolutions, fields, norms, optimizers, pools, rows
 from lab.backend.compiled.tools import split
 from lab.backend.compiled.warm import warm_up
 
-__all__ = ["cells", "convolutions", "norms", "optimizers", "pools", "rows", "split", "warm_up"]
+__all__ = ["cells", "convolutions", "fields", "norms", "optimizers", "pools", "rows", "split", "warm_up"]

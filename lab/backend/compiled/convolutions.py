@@ -1,109 +1,24 @@
 """Convolutions without columns: what an offset of the kernel sees is a run of the padded image, read where it lies.
 
-The tiles are written in LLVM's own language, because the sums of a tile have to stay in registers, which no loop in
-Python's words promises: a vector is a run of pixels, a step of a forward tile is 3 vectors times 8 weights, and one of
-a tile of weight gradients 4 rows of dy times 6 runs, so that the processor multiplies more often than it loads.
+A step of a forward tile is 3 vectors times 8 weights, and one of a tile of weight gradients 4 rows of dy times 6 runs.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numba
-from llvmlite import ir
-from numba.extending import intrinsic
-
+from lab.backend.compiled.tiles import tile, weight_tile
 from lab.backend.compiled.tools import contracted, reordered
-from lab.backend.compiled.vectors import VECTOR, WIDE, Writer
+from lab.backend.compiled.vectors import VECTOR, WIDE
 
 HEIGHTS = (8, 4, 1) if WIDE else (4, 1)  # output channels of a tile: 24 or 12 sums in 32 or 16 registers
 ACROSS = 3  # vectors of a tile
 ROWS, OFFSETS = (4, 6) if WIDE else (2, 6)  # of a tile of weight gradients
 
-
-def _tile(height: int, across: int) -> Any:
-    """z[m, r] = b[m] + sum over k of w[k, m] x[at + shifts[k] + r] for m < height and r < across vectors."""
-
-    @intrinsic
-    def tile(
-        typing: Any, x: Any, at: Any, shifts: Any, first: Any, depth: Any, w: Any, w_at: Any, b: Any, b_at: Any, z: Any,
-        z_at: Any, pitch: Any,
-    ) -> Any:  # fmt: skip
-        def written(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            x, at, shifts, first, depth, w, w_at, b, b_at, z, z_at, pitch = arguments
-            kinds, write = signature.args, Writer(context, builder, signature.args[0].dtype)
-            image, table = write.data(kinds[0], x, at), write.data(kinds[2], shifts, first)
-            weights, out = write.data(kinds[5], w, w_at), write.data(kinds[9], z, z_at)
-            bias = write.data(kinds[7], b, b_at)
-
-            def step(k: Any, sums: list[Any]) -> list[Any]:
-                run = builder.gep(image, [builder.load(builder.gep(table, [k]))])
-                seen = [write.load(builder.gep(run, [write.integer(v * write.lanes)])) for v in range(across)]
-                row = builder.gep(weights, [builder.mul(k, write.integer(height))])
-                found = []
-                for m in range(height):
-                    weight = write.spread(builder.gep(row, [write.integer(m)]))
-                    found += [write.added(weight, seen[v], sums[m * across + v]) for v in range(across)]
-                return found
-
-            start = [write.spread(builder.gep(bias, [write.integer(m)])) for m in range(height) for _ in range(across)]
-            for place, total in enumerate(write.repeat(depth, start, step)):
-                m, v = divmod(place, across)
-                row = builder.gep(out, [builder.mul(pitch, write.integer(m))])
-                write.store(total, builder.gep(row, [write.integer(v * write.lanes)]))
-            return context.get_dummy_value()
-
-        words = (at, shifts, first, depth)
-        return numba.types.void(x, *words, w, w_at, b, b_at, z, z_at, pitch), written
-
-    return tile
-
-
-@intrinsic
-def _weight_tile(
-    typing: Any, dy: Any, dy_at: Any, dy_row: Any, dy_image: Any, x: Any, x_at: Any, x_image: Any, shifts: Any,
-    first: Any, images: Any, steps: Any, out: Any,
-) -> Any:  # fmt: skip
-    """out[m, j] = sum over images n and r of dy[dy_at + m dy_row + n dy_image + r] x[x_at + shifts[j] + n x_image + r].
-
-    m < ROWS, j < OFFSETS, r < `steps` vectors.
-    """
-
-    def written(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        dy, dy_at, dy_row, dy_image, x, x_at, x_image, shifts, first, images, steps, out = arguments
-        kinds, write = signature.args, Writer(context, builder, signature.args[0].dtype)
-        table, sums = write.data(kinds[7], shifts, first), write.data(kinds[11], out, write.integer(0))
-        offsets = [builder.load(builder.gep(table, [write.integer(j)])) for j in range(OFFSETS)]
-        above = [builder.mul(dy_row, write.integer(m)) for m in range(ROWS)]
-
-        def image(n: Any, totals: list[Any]) -> list[Any]:
-            gradient = write.data(kinds[0], dy, builder.add(dy_at, builder.mul(n, dy_image)))
-            pixels = write.data(kinds[4], x, builder.add(x_at, builder.mul(n, x_image)))
-
-            def step(i: Any, totals: list[Any]) -> list[Any]:
-                r = builder.mul(i, write.integer(write.lanes))
-                given = [write.load(builder.gep(gradient, [builder.add(row, r)])) for row in above]
-                found = list(totals)
-                for j, offset in enumerate(offsets):
-                    seen = write.load(builder.gep(pixels, [builder.add(offset, r)]))
-                    for m in range(ROWS):
-                        found[m * OFFSETS + j] = write.added(given[m], seen, totals[m * OFFSETS + j])
-                return found
-
-            return write.repeat(steps, totals, step)
-
-        start = [ir.Constant(write.vector, [0.0] * write.lanes)] * (ROWS * OFFSETS)
-        for place, total in enumerate(write.repeat(images, start, image)):
-            builder.store(write.total(total), builder.gep(sums, [write.integer(place)]))
-        return context.get_dummy_value()
-
-    given = (dy, dy_at, dy_row, dy_image, x, x_at, x_image, shifts, first, images, steps, out)
-    return numba.types.void(*given), written
-
-
-_8x3, _8x2, _8x1 = (_tile(8, across) for across in (3, 2, 1))
-_4x3, _4x2, _4x1 = (_tile(4, across) for across in (3, 2, 1))
-_1x3, _1x2, _1x1 = (_tile(1, across) for across in (3, 2, 1))
+_8x3, _8x2, _8x1 = (tile(8, across) for across in (3, 2, 1))
+_4x3, _4x2, _4x1 = (tile(4, across) for across in (3, 2, 1))
+_1x3, _1x2, _1x1 = (tile(1, across) for across in (3, 2, 1))
+_weight_tile = weight_tile(ROWS, OFFSETS)
 
 
 @contracted
@@ -167,24 +82,24 @@ def _convolve(
                 begin, left = at + g * group + r, run - r
                 if height == 8:
                     if left > 2 * lanes:
-                        _8x3(x, begin, shifts, first, depth, w, w_at, b, b_at, z, r, row)
+                        _8x3(x, begin, shifts, first, depth, w, w_at, height, b, b_at, 1, z, r, row)
                     elif left > lanes:
-                        _8x2(x, begin, shifts, first, depth, w, w_at, b, b_at, z, r, row)
+                        _8x2(x, begin, shifts, first, depth, w, w_at, height, b, b_at, 1, z, r, row)
                     else:
-                        _8x1(x, begin, shifts, first, depth, w, w_at, b, b_at, z, r, row)
+                        _8x1(x, begin, shifts, first, depth, w, w_at, height, b, b_at, 1, z, r, row)
                 elif height == 4:
                     if left > 2 * lanes:
-                        _4x3(x, begin, shifts, first, depth, w, w_at, b, b_at, z, r, row)
+                        _4x3(x, begin, shifts, first, depth, w, w_at, height, b, b_at, 1, z, r, row)
                     elif left > lanes:
-                        _4x2(x, begin, shifts, first, depth, w, w_at, b, b_at, z, r, row)
+                        _4x2(x, begin, shifts, first, depth, w, w_at, height, b, b_at, 1, z, r, row)
                     else:
-                        _4x1(x, begin, shifts, first, depth, w, w_at, b, b_at, z, r, row)
+                        _4x1(x, begin, shifts, first, depth, w, w_at, height, b, b_at, 1, z, r, row)
                 elif left > 2 * lanes:
-                    _1x3(x, begin, shifts, first, depth, w, w_at, b, b_at, z, r, row)
+                    _1x3(x, begin, shifts, first, depth, w, w_at, height, b, b_at, 1, z, r, row)
                 elif left > lanes:
-                    _1x2(x, begin, shifts, first, depth, w, w_at, b, b_at, z, r, row)
+                    _1x2(x, begin, shifts, first, depth, w, w_at, height, b, b_at, 1, z, r, row)
                 else:
-                    _1x1(x, begin, shifts, first, depth, w, w_at, b, b_at, z, r, row)
+                    _1x1(x, begin, shifts, first, depth, w, w_at, height, b, b_at, 1, z, r, row)
                 r += ACROSS * lanes
             for m in range(min(height, outputs - t * height)):
                 o = g * outputs + t * height + m
@@ -209,9 +124,7 @@ def _weight_gradients(
         for o in range(0, outputs, ROWS):
             for k in range(0, depth, OFFSETS):
                 begin = dy_at + (g * outputs + o) * dy_row
-                _weight_tile(  # type: ignore[call-arg] # numba gives the first argument
-                    dy, begin, dy_row, dy_image, x, g * x_group, x_image, shifts, k, images, steps, sums
-                )
+                _weight_tile(dy, begin, dy_row, dy_image, x, g * x_group, x_image, shifts, k, images, steps, sums)
                 for m in range(min(ROWS, outputs - o)):
                     for j in range(min(OFFSETS, depth - k)):
                         dW[g, o + m, k + j] += sums[m * OFFSETS + j]

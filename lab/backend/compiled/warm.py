@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lab.backend.compiled import cells, convolutions, norms, optimizers, pools, rows
+from lab.backend.compiled import cells, convolutions, fields, norms, optimizers, pools, rows
+from lab.backend.compiled.vectors import VECTOR
 
 
 @cache
@@ -49,6 +50,7 @@ def warm_up(dtype: np.dtype[Any]) -> None:
         (norms.group_norm_backward, (group, group, group, one_row, one_row, one_group, one_group, one_group, True)),
         *_pools(image),
         *_convolutions(dtype),
+        *_fields(dtype),
         *(_cells() if dtype == np.float32 else ()),
     ):
         with suppress(OSError):  # numba compiles, then writes: what it could not write is ready all the same
@@ -88,3 +90,14 @@ def _convolutions(dtype: np.dtype[Any]) -> Iterator[tuple[Any, tuple[Any, ...]]]
         image, places, one, 1, (1, 1, 1), shifts, room, image, places, (1, 1, 1, 0), shifts, room, 1, 1, numbers,
         W.reshape(1, 1, 1), ones, ways, ones, ones, 1, numbers, image, True,
     )  # fmt: skip
+
+
+def _fields(dtype: np.dtype[Any]) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    """The loops of one field of one pixel."""
+    image, room, W = np.ones((1, 1, 1, 1), dtype), np.ones(64, dtype), np.ones((1, 1, 1, 1), dtype)
+    shifts, one, pitch = np.zeros(16, int), (1, 1), VECTOR // dtype.itemsize
+    yield fields.lay, (image, room, 1, 0, 1, 1)
+    yield fields.lift, (room, 1, 0, 1, 1, image)
+    yield fields.forward, (room, one, shifts, W, W.reshape(-1), W.reshape(-1), 0, 1, pitch, room.copy())
+    yield fields.weight_gradients, (room, one, shifts, room, 0, 1, pitch, room.copy(), W)
+    yield fields.backward, (room, one, shifts, W, 0, 1, pitch, room.copy())

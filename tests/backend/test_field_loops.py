@@ -1,0 +1,82 @@
+"""Compiled local fields equal the reference: any windows, outputs, batches, threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from lab.backend import NumpyBackend, loops
+from lab.backend.fields import Fields
+from lab.layers import Ctx, LocallyConnected2D
+
+pytest.importorskip("numba", reason="compiled kernels need the package numba")
+pairs = st.tuples(st.integers(1, 4), st.integers(1, 4))
+
+
+def results(layer: LocallyConnected2D, x: Any, kernels: Any, threads: int = 1) -> list[Any]:
+    """y, dx and all gradients, with and without dx."""
+    ops = NumpyBackend(str(x.dtype), kernels=kernels, threads=threads)
+    shape = layer.build(x.shape[1:], ops, np.random.default_rng(0))
+    rng = np.random.default_rng(1)
+    for parameter in layer.params.values():
+        parameter[...] = rng.standard_normal(parameter.shape)
+    dy = rng.standard_normal((len(x), *shape)).astype(x.dtype)
+    y, cache = layer.forward(x, Ctx(ops, keep=True))
+    dx, grads = layer.backward(dy, cache, Ctx(ops))
+    nothing, alone = layer.backward(dy, cache, Ctx(ops), need_dx=False)
+    assert nothing is None
+    return [y, dx, *grads.values(), *alone.values()]
+
+
+def compare(layer: LocallyConnected2D, x: Any, threads: int = 1) -> None:
+    rough = 1e-12 if x.dtype == np.float64 else 1e-5
+    for found, reference in zip(results(layer, x, "numba", threads), results(layer, x, "numpy"), strict=True):
+        scale = max(1.0, float(np.abs(reference).max(initial=0)))
+        np.testing.assert_allclose(found / scale, reference / scale, rtol=0, atol=rough)
+
+
+def images(*shape: int, dtype: str = "float64") -> Any:
+    return np.random.default_rng(7).standard_normal(shape).astype(dtype)
+
+
+@settings(max_examples=100)
+@given(kernel=pairs, stride=pairs, padding=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+       fields=st.tuples(st.integers(1, 4), st.integers(1, 5)), inputs=st.integers(1, 4), outputs=st.integers(1, 6),
+       n=st.integers(0, 70), bias=st.booleans(), dtype=st.sampled_from(["float32", "float64"]))  # fmt: skip
+def test_any_fields(
+    kernel: Any, stride: Any, padding: Any, fields: Any, inputs: int, outputs: int, n: int, bias: bool, dtype: str
+) -> None:
+    padding = tuple(min(p, k - 1) for p, k in zip(padding, kernel, strict=True))
+    axes = zip(fields, stride, kernel, padding, strict=True)
+    size = [s * (many - 1) + k - 2 * p for many, s, k, p in axes]
+    layer = LocallyConnected2D(outputs, kernel, stride=stride, padding=padding, bias=bias)
+    assume(min(size) > 0)
+    layer.build((inputs, *size), NumpyBackend(dtype), np.random.default_rng(0))
+    compare(layer, images(n, inputs, *size, dtype=dtype))
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 3, 4])
+def test_vectors_of_any_number_side_by_side(outputs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loops, "SPLIT_FROM", 1)
+    for n in (1, 16, 17, 64, 100, 200):
+        compare(LocallyConnected2D(outputs, 3, padding=1), images(n, 3, 5, 4, dtype="float32"), threads=3)
+
+
+def test_images_that_are_a_view_go_to_the_reference() -> None:
+    compare(LocallyConnected2D(3, 3), images(3, 6, 7, 4).transpose(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize(("outputs", "compiled"), [(1, True), (4, True), (5, False)])
+def test_narrow_fields_are_compiled_and_wide_ones_are_products(
+    outputs: int, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = []
+    monkeypatch.setattr(Fields, "forward", lambda *_: called.append("reference"))
+    layer, ops = LocallyConnected2D(outputs, 2), NumpyBackend(kernels="numba")
+    layer.build((2, 3, 3), ops, np.random.default_rng(0))
+    layer.forward(images(5, 2, 3, 3, dtype="float32"), Ctx(ops))
+    assert bool(called) is not compiled
