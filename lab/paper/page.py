@@ -13,9 +13,10 @@ from typing import Any
 from markupsafe import Markup
 
 from lab.errors import StorageError, UsageError
-from lab.paper import figures, pictures
+from lab.paper import figures, pictures, projection
 from lab.paper.claims import Claims, read_claims
 from lab.paper.match import Found, records_under
+from lab.paper.projection import Projection
 from lab.paper.rows import Row, rows, table, variants_table
 from lab.report import html, text, write
 from lab.report.figure import Figure, on_page
@@ -56,7 +57,11 @@ def _draw(drafts: Path, out: Path, runs: Sequence[Path], claims: Claims, found: 
     made = rows(claims, found)
     more = [variants_table(asked, found) for asked in claims.tables]
     lines = pictures.written(pictures.looks(made))
-    tables = [table(made), *(each for each in (*more, lines) if each is not None)]
+    longer = projection.projections(claims.rows, found)
+    tables = [
+        table(made),
+        *(each for each in (projection.table(longer) if longer else None, *more, lines) if each is not None),
+    ]
     with styled():
         drawn = make_figures(made, found)
     for name in FOLDERS:
@@ -70,7 +75,7 @@ def _draw(drafts: Path, out: Path, runs: Sequence[Path], claims: Claims, found: 
     page = {
         "title": TITLE,
         "source": claims.source,
-        "answers": answers(made),
+        "answers": answers(made, longer),
         "tables": tables,
         "without": [f"{each.title}: no records yet." for each, t in zip(claims.tables, more, strict=True) if t is None],
         "links": {
@@ -98,8 +103,8 @@ def make_figures(made: Sequence[Row], found: Sequence[Found]) -> list[Figure]:
     ]
 
 
-def answers(made: Sequence[Row]) -> list[str]:
-    """What a reader came for, in two sentences or three."""
+def answers(made: Sequence[Row], longer: Sequence[Projection] = ()) -> list[str]:
+    """What a reader came for, in a few sentences."""
     named = [row for row in made if row.claim.error]
     done = {verdict: [r for r in named if r.verdict == verdict] for verdict in ("reached", "missed", "partial")}
     left = len(named) - sum(map(len, done.values()))
@@ -109,6 +114,8 @@ def answers(made: Sequence[Row]) -> list[str]:
     ]
     if done["missed"]:
         said.append("; ".join(f"{r.claim.row} {r.words}" for r in done["missed"]) + ".")
+    if open_ := [f"{each.claim.row} {projection.span(each)} %" for each in longer if each.whole is None]:
+        said.append(f"Projected from shorter runs: {text.listed(open_)}.")
     few = [r.claim.row for r in made if len(r.runs) in (1, 2)]
     if few:
         said.append(f"Fewer than three seeds: {text.listed(few)}.")

@@ -73,10 +73,12 @@ def row_of(claim: Claim, found: Sequence[Found]) -> Row:
     ]
     if not answered:
         return Row(claim, "not run", epochs=wanted.epochs)
-    whole = [one for one in answered if _asked(one) == wanted.epochs and one.at("config", "data", "limit") is None]
+    whole = [
+        one for one in answered if epochs_asked(one) == wanted.epochs and one.at("config", "data", "limit") is None
+    ]
     # of smaller runs those alike count together: the longest, and of these the ones on most rows
-    most = max((_asked(one), one.rows) for one in answered)
-    runs = latest_of_each_seed(whole or [one for one in answered if (_asked(one), one.rows) == most])
+    most = max((epochs_asked(one), one.rows) for one in answered)
+    runs = latest_of_each_seed(whole or [one for one in answered if (epochs_asked(one), one.rows) == most])
     error = mean_interval([error_of(one, claim.readout) for one in runs])
     if not whole:
         verdict: Verdict = "partial"
@@ -94,7 +96,8 @@ def error_of(one: Found, readout: str) -> float:
     return 1 - number(one.at("final", "test", f"accuracy_{readout}"))
 
 
-def _asked(one: Found) -> int:
+def epochs_asked(one: Found) -> int:
+    """The epochs that a record's configuration asks for."""
     return int(number(one.at("config", "trainer", "epochs")))
 
 
@@ -149,7 +152,7 @@ def variants_table(asked: Variants, found: Sequence[Found]) -> Table | None:
     for name in asked.experiments:
         for one in of_experiment(found, name, free=(*asked.variables, *asked.tied)):
             values = tuple(one.flat.get(key, "").strip('"') for key in asked.variables)
-            groups.setdefault((name, *values, str(_asked(one)), str(one.rows)), []).append(one)
+            groups.setdefault((name, *values, str(epochs_asked(one)), str(one.rows)), []).append(one)
     if not groups:
         return None
     several = len(asked.experiments) > 1

@@ -11,7 +11,8 @@ import pytest
 from lab.errors import DataError
 from lab.paper.claims import Claim, own, read_claims
 from lab.paper.match import Found, records_under
-from lab.paper.page import make_page, readme_table
+from lab.paper.page import answers, make_page, readme_table
+from lab.paper.projection import project, projections, span, table
 from lab.paper.rows import Row, row_of, rows, variants_table
 from lab.sweep.compose import composed
 from tests.report.records import make_record
@@ -81,6 +82,31 @@ def test_a_smaller_run_is_partial_and_gives_way_to_a_whole_one(tmp_path: Path) -
     assert row.error.mean == pytest.approx(0.02)  # the longest, though the shorter one did better
     put(tmp_path, 1, 0.05)
     assert of(tmp_path).words == "missed by 3.64 points"
+
+
+def test_shorter_runs_project_a_range_that_whole_ones_judge(tmp_path: Path) -> None:
+    for epochs, errors in ((5, (0.039, 0.041)), (10, (0.0283,)), (20, (0.02,))):  # as 1 / sqrt(epochs)
+        assert project(CLAIM, records_under([tmp_path])) is None
+        for seed, error in enumerate(errors):
+            put(tmp_path, seed, error, f"trainer.epochs={epochs}")
+    put(tmp_path, 0, 0.5, "trainer.epochs=40", "data.limit=1000")  # of few rows: says nothing of all
+    made = project(CLAIM, records_under([tmp_path]))
+    assert made is not None and made.whole is None
+    assert (made.low, made.high) == (pytest.approx(0.04 * (5 / 60) ** 0.5, rel=1e-2), 0.02)
+    assert [(epochs, error.n) for epochs, error in made.shorter] == [(5, 2), (10, 1), (20, 1)]
+    assert span(made) == "1.15 to 2.00"
+    assert answers([], [made])[1] == "Projected from shorter runs: ff_supervised 1.15 to 2.00 %."
+    put(tmp_path, 0, 0.0136)
+    (made,) = projections([CLAIM], records_under([tmp_path]))
+    cells = [cell.text for cell in table([made]).rows[0]]
+    assert cells == ["ff_supervised", "1.36", "5: 4.00; 10: 2.83; 20: 2.00", "60", "1.15 to 2.00", "1.36"]
+    assert len(answers([], [made])) == 1  # what was run needs no projection
+
+
+def test_runs_that_more_epochs_do_not_help_project_nothing(tmp_path: Path) -> None:
+    for epochs, error in ((5, 0.02), (10, 0.03), (20, 0.03)):
+        put(tmp_path, 0, error, f"trainer.epochs={epochs}")
+    assert project(CLAIM, records_under([tmp_path])) is None
 
 
 def test_a_run_made_twice_counts_once(tmp_path: Path) -> None:
