@@ -22,6 +22,7 @@ BOTH = ("backprop", "forward_forward")
 # Small enough to be worked by hand; what the command line says comes after these and wins.
 SMALL = {"depth": 2, "width": 2, "units": 2}
 LISTED = {"channels": "[2,2]", "kernel": "[2,2]", "stride": "[1,1]"}  # where a model takes one for each block
+SETTLING = {"iterations": "2", "counted": "[1,1]"}  # all iterations do the same; a second shows what the next one reads
 GENERAL = ("trainer.epochs=1", "backend.dtype=float64", "backend.kernels=numpy")
 # Rows that are made up where no data set is asked for: the first shape that the model takes.
 SHAPES = ((2,), (1, 4, 4), (3, 2))
@@ -109,9 +110,11 @@ def _config(group: list[str], rest: Sequence[str], config_dir: str | None, batch
     def parsed(*small: str) -> RunConfig:
         return parse(_composed([*group, *small, *rest], config_dir))
 
-    model = _composed([*group, *rest], config_dir)["model"]
+    whole = _composed([*group, *rest], config_dir)
+    model = whole["model"]
     small = [f"model.{key}={value}" for key, value in SMALL.items() if key in model]
     small += [f"model.{key}={value}" for key, value in LISTED.items() if isinstance(model.get(key), list)]
+    small += [f"trainer.{key}={value}" for key, value in SETTLING.items() if key in whole["trainer"]]
     try:
         return parsed(*small, *GENERAL, f"trainer.batch_size={batch}")
     except UsageError:  # some cannot learn from one row alone

@@ -271,7 +271,7 @@ def test_everything_on_the_page_is_escaped(found: Explanation) -> None:
         (["experiment=bp_diabetes"], "backprop", 1),
         (["experiment=ff_diabetes"], "forward_forward", 4),
         (["experiment=predsim_cnn"], "local", 1),
-        (["experiment=ff_recurrent", "trainer.iterations=1", "trainer.counted=[1,1]"], "recurrent", 1),
+        (["experiment=ff_recurrent", "trainer.iterations=1"], "recurrent", 1),
     ],
     ids=str,
 )
@@ -280,6 +280,11 @@ def test_numbers_and_experiments_are_explained(overrides: list[str], trainer: st
     (trace,) = found.traces
     assert (trace.trainer, trace.rows) == (trainer, rows)
     assert (found.setting.source == "diabetes") == any("diabetes" in word for word in overrides)
+
+
+def test_of_iterations_that_are_alike_two_are_shown() -> None:
+    assert [explain(["experiment=ff_recurrent", *more]).setting.configs["recurrent"].trainer["iterations"]
+            for more in ([], ["trainer.iterations=3"])] == [2, 3]  # fmt: skip
 
 
 @pytest.mark.parametrize(
