@@ -48,6 +48,7 @@ class Backend(
     kernels: str  # what runs beside the reference, for the record
     xp: ModuleType
     usage: Usage
+    leaves_out_rows = False  # whether rows without a gradient are worth leaving out: their number decides what follows
     adds_products = False  # whether `add_product` is one pass, so that a gradient is better left unwritten
 
     def __init__(self, dtype: str = "float32", *, kernels: Kernels = "auto", threads: int | None = None) -> None:

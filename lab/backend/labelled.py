@@ -66,6 +66,25 @@ class LabelledRows:
                 part *= self.scales[i]
         return out.reshape(self.shape)
 
+    def picked(self, index: Array, mean_of: slice | None, out: Array, ops: Backend) -> Array:
+        """`out`, with the rows of that index, written, and below them the mean of those of a slice, if one is given."""
+        n, (rows, place) = len(self.base.rows), (self.base.rows, self.base.place)
+        out[len(index) :] = 0
+        for i, label in enumerate(self.labels):
+            of_label = ops.xp.flatnonzero(index // n == i)
+            these = index[of_label] % n
+            part = rows[these]
+            part[:, place] = label[these]
+            out[of_label] = part if self.scales is None else part * self.scales[i][these]
+            if mean_of is not None:
+                low, high = (min(n, max(0, end - i * n)) for end in (mean_of.start, mean_of.stop))
+                share = ops.xp.full(high - low, 1 / max(1, mean_of.stop - mean_of.start), ops.dtype)
+                if self.scales is not None:
+                    share *= self.scales[i][low:high, 0]
+                out[-1] += share @ rows[low:high]
+                out[-1, place] += share @ label[low:high]
+        return out
+
     def length_norm(self, tiny: float, ops: Backend) -> tuple[LabelledRows, Array]:
         """As Backend.length_norm over whole rows: the same rows with other scales, and the factors (rows, 1)."""
         assert self.scales is None, "these rows are normalised already"

@@ -56,7 +56,7 @@ class NumpyBackend(NumpyCells, NumpyConvolutions, NumpyFields, NumpyNorms, Numpy
                 raise UsageError(
                     "kernels=numba needs the package numba; install the extra fast, or choose kernels=auto"
                 )
-        self._compiled = self.kernels == "numba"
+        self._compiled = self.leaves_out_rows = self.kernels == "numba"
         self._gemm = gemm(dtype) if self._compiled else None
         if self._gemm is not None:
             self.kernels, self.adds_products = "numba+blas", True

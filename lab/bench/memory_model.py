@@ -34,6 +34,9 @@ as readout until block 1 is done, as activations where there is no head):
     workspace       block 1: N w_1 + K w_1; without compiled kernels N w_1 more, 2N w_l bytes of mask, and in the
                     update the largest matrix
 
+                    once seven rows of eight have no gradient (lab.networks.silent), N / 4 (w_(l-1) + w_l) in their
+                    place, which no line below counts: when that is depends on what was learnt
+
 so activations peak at the widest pair of neighbours, 2N w_(l-1) + 4N w_l: flat in depth. Separate passes hold the same
 for N rows at a time, the other rows' input and output waiting, and write the gradients out to add them:
 

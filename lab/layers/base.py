@@ -8,7 +8,7 @@ keeps an array of a pass on itself.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from types import MappingProxyType
@@ -76,6 +76,11 @@ class Layer(ABC):
     # such, "takes" computes with them, "no" needs them written.
     labelled: Literal["no", "passes", "takes"] = "no"
 
+    # What is known of backward without need_dx, by which silent rows are left out (lab.networks.silent): "product", the
+    # cache is an array of the rows that came in, and gradients are sums over rows of products of these and dy; "shape",
+    # there are none, and rows change their shape alone.
+    gradients: Literal["no", "product", "shape"] = "no"
+
     fresh = False  # the output is a new array, and the cache does not hold it: whoever gets it may overwrite it
     takes_scaled = False  # dy may be ScaledRows
 
@@ -95,6 +100,10 @@ class Layer(ABC):
     @abstractmethod
     def backward(self, dy: Array, cache: Cache, ctx: Ctx, need_dx: bool = True) -> tuple[Array | None, Grads]:
         """dx = dy . dy/dx (None unless need_dx) and the gradient of each parameter, summed over the batch."""
+
+    def picked(self, cache: Cache, pick: Callable[[Any], Array]) -> Cache:
+        """The cache with what `pick` makes of its rows in their place, of a layer whose `gradients` are products."""
+        return pick(cache)
 
     def statistics(self, cache: Cache) -> dict[str, Array]:
         """What the running statistics `stats` become by the pass that left `cache`; {} where there are none.

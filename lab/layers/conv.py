@@ -66,6 +66,8 @@ class Conv2D(Layer):
     [3.]
     """
 
+    gradients = "product"
+
     def __init__(
         self,
         channels: int,

@@ -17,6 +17,7 @@ class Dense(Layer):
     """
 
     labelled = "takes"
+    gradients = "product"
     fresh = True
 
     def __init__(self, units: int, *, init: Init = "lecun", bias: bool = True) -> None:

@@ -25,6 +25,8 @@ class LocallyConnected2D(Layer):
     Fields without weight sharing are the paper's for images without a label in them (Hinton 2022).
     """
 
+    gradients = "product"
+
     def __init__(
         self,
         channels: int,

@@ -15,6 +15,7 @@ class Flatten(Layer):
     """(N, ...) -> (N, product of the rest); backward is the same reshape the other way."""
 
     labelled = "passes"
+    gradients = "shape"
 
     def build(self, in_shape: Shape, ops: Backend, rng: np.random.Generator) -> Shape:
         self.params = {}
@@ -30,6 +31,8 @@ class Flatten(Layer):
 
 class Unflatten(Layer):
     """(N, product of shape) -> (N, *shape), what Flatten undoes; backward is the same reshape the other way."""
+
+    gradients = "shape"
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,8 @@ class Sequential(Layer):
         self.stats = {f"{i}.{name}": s for i, layer in enumerate(self.layers) for name, s in layer.stats.items()}
         self._first = next((i for i, layer in enumerate(self.layers) if layer.params), len(self.layers))
         self.labelled = next((layer.labelled for layer in self.layers if layer.labelled != "passes"), "passes")
+        kinds = [layer.gradients for layer in self.layers[self._first :]]
+        self.gradients = "product" if kinds[:1] == ["product"] and set(kinds[1:]) <= {"shape"} else "no"
         self.fresh = bool(self.layers) and self.layers[-1].fresh
         return shape
 
@@ -46,6 +49,11 @@ class Sequential(Layer):
             upstream, inner = self.layers[i].backward(upstream, cache[i], ctx, need_dx or i > stop)
             grads.update({f"{i}.{name}": g for name, g in inner.items()})
         return (upstream if need_dx else None), grads
+
+    def picked(self, cache: Cache, pick: Callable[[Any], Array]) -> Cache:
+        caches = list(cache)
+        caches[self._first] = self.layers[self._first].picked(cache[self._first], pick)
+        return caches
 
     def statistics(self, cache: Cache) -> dict[str, Array]:
         inner = zip(self.layers, cache, strict=True)

@@ -11,6 +11,7 @@ import numpy as np
 from lab.backend import Array, Backend, ScaledRows, Shape, written
 from lab.errors import UsageError
 from lab.layers import Cache, Ctx, Grads, Layer
+from lab.networks.silent import loud_rows
 
 
 @dataclass(frozen=True)
@@ -138,14 +139,17 @@ class Block:
 
         `dz` = (rows, value) is added to the gradient behind the activation: for terms that it does not gate.
         """
-        caches, last = cache
-        if not self.activation.takes_scaled:
-            dh = written(dh, ctx.ops)
-        da, _ = self.activation.backward(dh, last, ctx)  # type: ignore[arg-type]  # those that take it have said so
-        assert da is not None
-        if dz is not None:
-            da[dz[0]] += dz[1]
         needs = need_dx if need_dx is not None else [True] * len(self.bodies)
+        caches, last = cache
+        loud = None if any(needs) else loud_rows(self.bodies, self.activation, dh, cache, ctx, dz)
+        if loud is not None:
+            da, caches = loud
+        else:
+            if not self.activation.takes_scaled:
+                dh = written(dh, ctx.ops)
+            da, _ = self.activation.backward(dh, last, ctx)  # type: ignore[arg-type,assignment]  # those that take it say so
+            if dz is not None:
+                da[dz[0]] += dz[1]
         dxs: list[Array | None] = []
         grads: Grads = {}
         for source, body, inner, need in zip(self.sources, self.bodies, caches, needs, strict=True):
