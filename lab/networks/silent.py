@@ -5,6 +5,9 @@ ScaledRows being 0, adds nothing to any gradient. Trained forward-forward networ
 most of the backward's products would be of zeros. What is left out is exactly 0: no result changes but for the order
 of sums.
 
+A row whose activities are infinite may have a number of 0 as well, and then has no gradient instead of one that is no
+number: its block's loss and what it passes on tell of it.
+
 What is added behind the activation, the same for a range of rows, is one row more, since gradients are sums of
 products: sum over the range of x_n^T v = mean(x)^T (n v), and a bias gets the sum of dy, n v, too.
 """
