@@ -114,7 +114,8 @@ def _config(group: list[str], rest: Sequence[str], config_dir: str | None, batch
     model = whole["model"]
     small = [f"model.{key}={value}" for key, value in SMALL.items() if key in model]
     small += [f"model.{key}={value}" for key, value in LISTED.items() if isinstance(model.get(key), list)]
-    small += [f"trainer.{key}={value}" for key, value in SETTLING.items() if key in whole["trainer"]]
+    if not any(o.startswith("trainer.counted=") for o in rest):  # which may be beyond the second
+        small += [f"trainer.{key}={value}" for key, value in SETTLING.items() if key in whole["trainer"]]
     try:
         return parsed(*small, *GENERAL, f"trainer.batch_size={batch}")
     except UsageError:  # some cannot learn from one row alone

@@ -283,8 +283,9 @@ def test_numbers_and_experiments_are_explained(overrides: list[str], trainer: st
 
 
 def test_of_iterations_that_are_alike_two_are_shown() -> None:
-    assert [explain(["experiment=ff_recurrent", *more]).setting.configs["recurrent"].trainer["iterations"]
-            for more in ([], ["trainer.iterations=3"])] == [2, 3]  # fmt: skip
+    for more, shown in (([], 2), (["trainer.iterations=3"], 3), (["trainer.counted=[3,5]", "trainer.iterations=5"], 5)):
+        found = explain(["experiment=ff_recurrent", *more])
+        assert found.setting.configs["recurrent"].trainer["iterations"] == shown
 
 
 @pytest.mark.parametrize(
