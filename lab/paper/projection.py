@@ -5,8 +5,9 @@ Runs whose schedules are as long as they are end at errors that fall about as a 
     log e(E) = a - c log E,    a and c by least squares over the mean error of each length,
 
 until they stop falling, which shorter runs cannot show. So a projection is a range: from the law's error at the epochs
-of the whole, as if it held all the way, up to the error of the longest run, as if nothing more were to be gained. It
-takes three lengths, all of them on all rows. Where whole runs exist, they stand beside it, and judge the law.
+of the whole, as if it held all the way, up to the error of the longest run, as if nothing more were to be gained. It is
+no confidence interval. It takes three lengths on the same rows, each better than the last, the longest of them a tenth
+of the whole or more. Where whole runs exist, they stand beside it, and judge the law.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -26,6 +28,7 @@ from lab.report.statistics import Interval, mean_interval
 from lab.report.table import DASH, Cell, Column, Table
 
 LENGTHS = 3  # a line through two points says nothing of how well it fits
+LEAST = 0.1  # of the whole, the longest run
 
 
 @dataclass(frozen=True)
@@ -41,27 +44,32 @@ class Projection:
 
 
 def project(claim: Claim, found: Sequence[Found]) -> Projection | None:
-    """The projection of a row; None where fewer than three lengths were run, or more epochs did not help."""
+    """The projection of a row; None where too few lengths, or too short ones, were run, or one was no better."""
     wanted = experiment(claim.of, claim.overrides)
     if wanted is None:
         return None
     lengths: dict[int, list[Found]] = {}
-    for one in of_experiment(found, claim.of, claim.overrides):
-        if one.at("config", "data", "limit") is None and error_of(one, claim.readout) > 0:
+    answered = [
+        one
+        for one in of_experiment(found, claim.of, claim.overrides)
+        if one.at("config", "data", "limit") is None and error_of(one, claim.readout) > 0
+    ]
+    every = max((one.rows for one in answered), default=0)
+    for one in answered:
+        if one.rows == every:
             lengths.setdefault(epochs_asked(one), []).append(one)
     means = {
         epochs: mean_interval([error_of(one, claim.readout) for one in latest_of_each_seed(runs)])
         for epochs, runs in sorted(lengths.items())
     }
     shorter = tuple((epochs, error) for epochs, error in means.items() if epochs < wanted.epochs)
-    if len(shorter) < LENGTHS:
+    falls = all(a.mean > b.mean for (_, a), (_, b) in pairwise(shorter))
+    if len(shorter) < LENGTHS or not falls or shorter[-1][0] < LEAST * wanted.epochs:
         return None
     epochs, errors = zip(*((n, error.mean) for n, error in shorter), strict=True)
     slope, start = np.polyfit(np.log(epochs), np.log(errors), 1)
     high = shorter[-1][1].mean
     low = math.exp(start + slope * math.log(wanted.epochs))
-    if slope >= 0 or low > high:
-        return None
     return Projection(claim, wanted.epochs, shorter, low, high, means.get(wanted.epochs))
 
 
@@ -77,9 +85,10 @@ def table(made: Sequence[Projection]) -> Table:
         Column("projected", True, "%"), Column("whole runs", True, "%"),
     )  # fmt: skip
     caption = (
-        "Shorter runs: epochs and test error in %, each with a schedule as long as itself. Projected: from the power "
-        "law of the epochs through them, as if it held to the end, up to the error of the longest, as if nothing more "
-        "were gained. Whole runs, where there are any, judge the law."
+        "Shorter runs: epochs and test error in %, each with a schedule as long as itself; in brackets seeds, where "
+        "several. Projected, which is no confidence interval: from the power law of the epochs through them, as if it "
+        "held to the end, up to the error of the longest, as if nothing more were gained. Whole runs, where there are "
+        "any, judge the law."
     )
     return Table("projection", "What whole runs may come to", caption, columns, tuple(map(_cells, made)))
 
@@ -90,8 +99,14 @@ def span(made: Projection) -> str:
     return f"{low} to {high}"
 
 
+def _seeds(error: Interval) -> str:
+    return f" ({error.n})" if error.n > 1 else ""
+
+
 def _cells(made: Projection) -> tuple[Cell, ...]:
-    each = "; ".join(f"{plain(epochs)}: {plus_minus(error.mean, None, ERROR)}" for epochs, error in made.shorter)
+    each = "; ".join(
+        f"{plain(epochs)}: {plus_minus(error.mean, None, ERROR)}{_seeds(error)}" for epochs, error in made.shorter
+    )
     whole = Cell(DASH) if made.whole is None else Cell(plus_minus(made.whole.mean, made.whole.half, ERROR),
                                                        made.whole.mean)  # fmt: skip
     goal = made.claim.error

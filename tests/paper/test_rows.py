@@ -95,17 +95,38 @@ def test_shorter_runs_project_a_range_that_whole_ones_judge(tmp_path: Path) -> N
     assert (made.low, made.high) == (pytest.approx(0.04 * (5 / 60) ** 0.5, rel=1e-2), 0.02)
     assert [(epochs, error.n) for epochs, error in made.shorter] == [(5, 2), (10, 1), (20, 1)]
     assert span(made) == "1.15 to 2.00"
-    assert answers([], [made])[1] == "Projected from shorter runs: ff_supervised 1.15 to 2.00 %."
+    assert (
+        answers([], [made])[1]
+        == "Projected from shorter runs, which is no confidence interval: ff_supervised 1.15 to 2.00 %."
+    )
     put(tmp_path, 0, 0.0136)
     (made,) = projections([CLAIM], records_under([tmp_path]))
     cells = [cell.text for cell in table([made]).rows[0]]
-    assert cells == ["ff_supervised", "1.36", "5: 4.00; 10: 2.83; 20: 2.00", "60", "1.15 to 2.00", "1.36"]
+    assert cells == ["ff_supervised", "1.36", "5: 4.00 (2); 10: 2.83; 20: 2.00", "60", "1.15 to 2.00", "1.36"]
     assert len(answers([], [made])) == 1  # what was run needs no projection
 
 
-def test_runs_that_more_epochs_do_not_help_project_nothing(tmp_path: Path) -> None:
-    for epochs, error in ((5, 0.02), (10, 0.03), (20, 0.03)):
+@pytest.mark.parametrize(
+    "runs",
+    [
+        ((5, 0.02), (10, 0.03), (20, 0.03)),
+        ((5, 0.04), (10, 0.0135), (20, 0.0138)),  # the first alone would make the line fall
+        ((1, 0.10), (2, 0.07), (3, 0.06)),  # too short to say what 60 would
+        ((5, 0.04), (10, 0.02)),
+    ],
+)
+def test_what_projects_nothing(tmp_path: Path, runs: Any) -> None:
+    for epochs, error in runs:
         put(tmp_path, 0, error, f"trainer.epochs={epochs}")
+    assert project(CLAIM, records_under([tmp_path])) is None
+
+
+def test_runs_on_fewer_rows_are_not_projected_from(tmp_path: Path) -> None:
+    for epochs, error in ((5, 0.04), (10, 0.0283), (20, 0.02)):
+        place = put(tmp_path, 0, error, f"trainer.epochs={epochs}", "data.valid=50000") / "record.json"
+        record = json.loads(place.read_text())
+        record["data"]["n_train"] = 10_000 if epochs == 5 else 60_000
+        place.write_text(json.dumps(record))
     assert project(CLAIM, records_under([tmp_path])) is None
 
 
