@@ -83,6 +83,9 @@ def lines_panel(
         axes.set_xlim(min(names) - 0.25, max(names) + 0.25)
     else:
         axes.set_xlim(left=0)
+        for line in axes.lines:
+            if np.any(np.asarray(line.get_xdata()) == 0):
+                line.set_clip_on(False)  # half of a mark on the axis would be cut off
         ticks = round_ticks(0, axes.get_xlim()[1], WIDTH - left - RIGHT, RIGHT)
         whole = [t for t in ticks if t == round(t)]  # half an epoch is no place on the axis
         axes.xaxis.set_major_locator(FixedLocator(whole if x == "epoch" else ticks))
