@@ -64,7 +64,9 @@ def curves(rows: Sequence[Row]) -> Figure:
     panels: list[Panel] = []
     for row in rows:
         course = [(one.run_id, epoch, error) for one in row.runs for epoch, error in validation(one)]
-        if not course or (row.claim.readout and any(row.runs == other.runs for other in rows if other is not row)):
+        if len({epoch for _, epoch, _ in course}) < 2 or (
+            row.claim.readout and any(row.runs == other.runs for other in rows if other is not row)
+        ):
             continue
         frame = pd.DataFrame(course, columns=["run", "epoch", "shown"]).assign(series=OURS)
         ends = frame[frame["epoch"] == frame["epoch"].max()]["shown"]

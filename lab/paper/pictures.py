@@ -82,7 +82,10 @@ def receptive_fields(seen: Sequence[tuple[Row, dict[str, Any]]]) -> Figure:
     key, title = "fields", "Receptive fields of the first block"
     if not panels:
         return Figure(key, title, "", missing="No run was looked at (lab paper --look RUN).")
-    caption = "The units with the longest incoming weights, each by its own scale: grey is 0, lighter positive."
+    caption = (
+        "The units with the longest incoming weights, each by its own scale, which two per cent of its weights, often "
+        "those of the label, go beyond: grey is 0, lighter positive."
+    )
     return Figure(key, title, caption, tuple(panels))
 
 
@@ -106,13 +109,14 @@ def _confusion(prefix: str, name: str, counts: NDArray[np.float64]) -> Panel:
     k, wrong = len(counts), counts * (1 - np.eye(len(counts)))
     canvas, axes = _square(k, k)
     put_titles(canvas, name, f"{int(wrong.sum())} of {int(counts.sum())} answers are wrong")
-    axes.imshow(
-        -np.sqrt(wrong), cmap="gray", interpolation="none", vmin=-2.5 * math.sqrt(max(1.0, wrong.max())), vmax=0
-    )
+    # cells, not the pixels of an image: those a browser would make smooth
+    axes.pcolormesh(-np.sqrt(wrong), cmap="gray", vmin=-2.5 * math.sqrt(max(1.0, wrong.max())), vmax=0)
+    axes.invert_yaxis()
     for i in range(k):
         for j in range(k):
             if counts[i, j]:
-                axes.text(j, i, f"{int(counts[i, j])}", ha="center", va="center", size=SMALL - 1, color="#000000")
+                place, shown = (j + 0.5, i + 0.5), f"{int(counts[i, j])}"
+                axes.text(*place, shown, ha="center", va="center", size=SMALL - 1, color="#000000")
     i, j = divmod(int(wrong.argmax()), k)
     worst = (
         f"most often {i} is taken for {j}, {int(wrong[i, j])} times" if wrong.any() else "nothing is taken for another"

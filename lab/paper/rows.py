@@ -49,6 +49,8 @@ class Row:
             return f"partial: {run.epochs} of {counted(self.epochs, 'epoch')}{rows}"
         if self.verdict == "not built":
             return "not run: no configuration yet"
+        if self.verdict == "reached" and not self.claim.error:
+            return f"aim of {self.claim.aim} reached"
         return self.verdict + (self._aim() if self.verdict == "reached" else "")
 
     def _aim(self) -> str:
