@@ -147,7 +147,9 @@ class Block:
         else:
             if not self.activation.takes_scaled:
                 dh = written(dh, ctx.ops)
-            da, _ = self.activation.backward(dh, last, ctx)  # type: ignore[arg-type,assignment]  # those that take it say so
+            found, _ = self.activation.backward(dh, last, ctx)  # type: ignore[arg-type]  # those that take it say so
+            assert found is not None
+            da = found
             if dz is not None:
                 da[dz[0]] += dz[1]
         dxs: list[Array | None] = []
