@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from lab.backend.base import Array, Backend
 from lab.backend.fields import Fields
 from lab.backend.loops import alike, loops, ranges, run
 from lab.backend.windows import Windows
+
+NEAR = 1 << 21  # bytes of images laid out at a time: every field reads its share again, and finds it in the cache
 
 
 class NumpyFields(Backend):
@@ -22,17 +25,19 @@ class NumpyFields(Backend):
     def local_fields(self, x: Array, W: Array, b: Array | None, fields: Fields) -> Array:
         if not self._loops_see(fields, x, W, *(() if b is None else (b,))):
             return super().local_fields(x, W, b, fields)
-        w, pitch = fields.windows, self._pitch(x)
-        room, shifts = self._laid(x, w, pitch), _shifts(fields, pitch)
-        out = self.empty((fields.outputs * w.out[0] * w.out[1] * pitch,), kind="workspace")
+        w, y = fields.windows, self.empty((len(x), fields.outputs, *fields.windows.out))
         bias = self.zeros((fields.outputs, *w.out), kind="workspace") if b is None else b
         kernel, given = loops().fields.forward, (W, W.reshape(-1), bias.reshape(-1))
-        run([
-            partial(kernel, room, _steps(w, pitch), shifts, *given, low, high, pitch, out)
-            for low, high in ranges(w.out[0], len(x) * W.size // 8, self.threads)
-        ])  # fmt: skip
-        y = self.empty((len(x), fields.outputs, *w.out))
-        loops().fields.lift(out, w.out[1] * pitch, 0, w.out[0] * w.out[1] * pitch, pitch, y)
+        for these in self._near(x, w):
+            part = x[these]
+            pitch = self._pitch(part)
+            room, shifts = self._laid(part, w, pitch), _shifts(fields, pitch)
+            out = self.empty((fields.outputs * w.out[0] * w.out[1] * pitch,), kind="workspace")
+            run([
+                partial(kernel, room, _steps(w, pitch), shifts, *given, low, high, pitch, out)
+                for low, high in ranges(w.out[0], len(part) * W.size // 8, self.threads)
+            ])  # fmt: skip
+            loops().fields.lift(out, w.out[1] * pitch, 0, w.out[0] * w.out[1] * pitch, pitch, y[these])
         return y
 
     def local_fields_backward(
@@ -47,7 +52,7 @@ class NumpyFields(Backend):
 
         def gradients(low: int, high: int) -> None:
             sums = self.empty((kernels.MOST * kernels.OFFSETS,), kind="workspace")
-            kernels.weight_gradients(room, steps, shifts, arrived, low, high, pitch, sums, dW)
+            kernels.weight_gradients(room, steps, shifts, arrived, low, high, pitch, sums, dW, dW.reshape(-1))
 
         run([partial(gradients, *rows) for rows in ranges(w.out[0], size, self.threads)])
         db = self.xp.sum(dy, axis=0, out=self.empty(dy.shape[1:], kind="gradients")) if bias else None
@@ -71,6 +76,15 @@ class NumpyFields(Backend):
         """How far pixels are apart: the images, filled up to whole vectors."""
         lanes: int = loops().fields.VECTOR // self.dtype.itemsize
         return -(-len(x) // lanes) * lanes
+
+    def _near(self, x: Array, w: Windows) -> list[slice]:
+        """Which images are laid out at a time: whole vectors of them, about equally many."""
+        lanes, (high, wide) = self._pitch(x[:1]), _padded(w)
+        vectors = -(-len(x) // lanes)
+        most = max(1, NEAR // (x.shape[1] * high * wide * lanes * self.dtype.itemsize))
+        parts = -(-vectors // most)
+        bounds = [min(len(x), vectors * i // parts * lanes) for i in range(parts + 1)]
+        return [slice(*bound) for bound in pairwise(bounds)]
 
     def _laid(self, x: Array, w: Windows, pitch: int) -> Array:
         """x (N, C, H, W) with its images last and zeros around it, as `Windows` says, and behind the last image."""

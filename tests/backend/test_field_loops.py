@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lab.backend import NumpyBackend, loops
+from lab.backend import NumpyBackend, loops, numpy_fields
 from lab.backend.fields import Fields
 from lab.layers import Ctx, LocallyConnected2D
 from tests.backend.twins import compare, images
@@ -39,6 +39,14 @@ def test_vectors_of_any_number_side_by_side(outputs: int, monkeypatch: pytest.Mo
     monkeypatch.setattr(loops, "SPLIT_FROM", 1)
     for n in (1, 16, 17, 64, 100, 200):
         compare(LocallyConnected2D(outputs, 3, padding=1), images(n, 3, 5, 4, dtype="float32"), threads=3)
+
+
+@pytest.mark.parametrize("n", [1, 16, 40, 100])
+def test_few_images_laid_out_at_a_time(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = images(n, 3, 5, 4, dtype="float32")
+    for vectors in (1, 2):
+        monkeypatch.setattr(numpy_fields, "NEAR", 3 * 7 * 6 * 64 * vectors)
+        compare(LocallyConnected2D(2, 3, padding=1), x, threads=2)
 
 
 def test_images_that_are_a_view_go_to_the_reference() -> None:

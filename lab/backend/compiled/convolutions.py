@@ -124,7 +124,7 @@ def _weight_gradients(
         for o in range(0, outputs, ROWS):
             for k in range(0, depth, OFFSETS):
                 begin = dy_at + (g * outputs + o) * dy_row
-                _weight_tile(dy, begin, dy_row, dy_image, x, g * x_group, x_image, shifts, k, images, steps, sums)
+                _weight_tile(dy, begin, dy_row, dy_image, x, g * x_group, x_image, shifts, k, images, steps, sums, 0)
                 for m in range(min(ROWS, outputs - o)):
                     for j in range(min(OFFSETS, depth - k)):
                         dW[g, o + m, k + j] += sums[m * OFFSETS + j]

@@ -22,7 +22,7 @@ _1x4, _1x2, _1x1 = (tile(1, across) for across in (4, 2, 1))
 _2x4, _2x2, _2x1 = (tile(2, across) for across in (4, 2, 1))
 _3x4, _3x2, _3x1 = (tile(3, across) for across in (4, 2, 1))
 _4x4, _4x2, _4x1 = (tile(4, across) for across in (4, 2, 1))
-_weight_1, _weight_2, _weight_3, _weight_4 = (weight_tile(rows, OFFSETS) for rows in (1, 2, 3, 4))
+_weight_1, _weight_2, _weight_3, _weight_4 = (weight_tile(rows, OFFSETS, turned=True) for rows in (1, 2, 3, 4))
 
 
 @contracted
@@ -51,9 +51,14 @@ def lift(room: Any, wide: Any, first: Any, channel: Any, pitch: Any, x: Any) -> 
         for u in range(H):
             begin = c * channel + first + u * wide
             for low in range(0, N, NEAR):
-                for n in range(low, min(N, low + NEAR)):
+                if low + NEAR <= N:
                     for v in range(W):
-                        x[n, c, u, v] = room[begin + v * pitch + n]
+                        for n in range(NEAR):
+                            x[low + n, c, u, v] = room[begin + v * pitch + low + n]
+                else:
+                    for v in range(W):
+                        for n in range(low, N):
+                            x[n, c, u, v] = room[begin + v * pitch + n]
 
 
 @contracted
@@ -107,29 +112,31 @@ def forward(
 
 @contracted
 def weight_gradients(
-    room: Any, steps: Any, shifts: Any, dy: Any, low: Any, high: Any, pitch: Any, sums: Any, dW: Any
+    room: Any, steps: Any, shifts: Any, dy: Any, low: Any, high: Any, pitch: Any, sums: Any, dW: Any, dw: Any
 ) -> None:
     """Of the rows of fields from low to high: dW[p, q, k, o] = sum over n of x[k, n] dy[o, p, q, n], x as in `forward`.
 
-    What lies in dy beyond the images is 0. `shifts` goes on for a tile beyond its end; sums holds a tile.
+    What lies in dy beyond the images is 0. shifts goes on for a tile beyond its end; sums holds a tile; dw is dW flat.
     """
     _, across, depth, outputs = dW.shape
     row, vectors = dW.shape[0] * across * pitch, pitch // (VECTOR // room.itemsize)
     for p in range(low, high):
         for q in range(across):
-            at, dy_at = p * steps[0] + q * steps[1], (p * across + q) * pitch
+            field = p * across + q
+            at, dy_at = p * steps[0] + q * steps[1], field * pitch
             for k in range(0, depth, OFFSETS):
+                place, left = (field * depth + k) * outputs, min(OFFSETS, depth - k)
+                out, to = (dw, place) if left == OFFSETS else (sums, 0)
                 if outputs == 1:
-                    _weight_1(dy, dy_at, row, 0, room, at, 0, shifts, k, 1, vectors, sums)
+                    _weight_1(dy, dy_at, row, 0, room, at, 0, shifts, k, 1, vectors, out, to)
                 elif outputs == 2:
-                    _weight_2(dy, dy_at, row, 0, room, at, 0, shifts, k, 1, vectors, sums)
+                    _weight_2(dy, dy_at, row, 0, room, at, 0, shifts, k, 1, vectors, out, to)
                 elif outputs == 3:
-                    _weight_3(dy, dy_at, row, 0, room, at, 0, shifts, k, 1, vectors, sums)
+                    _weight_3(dy, dy_at, row, 0, room, at, 0, shifts, k, 1, vectors, out, to)
                 else:
-                    _weight_4(dy, dy_at, row, 0, room, at, 0, shifts, k, 1, vectors, sums)
-                for j in range(min(OFFSETS, depth - k)):
-                    for o in range(outputs):
-                        dW[p, q, k + j, o] = sums[o * OFFSETS + j]
+                    _weight_4(dy, dy_at, row, 0, room, at, 0, shifts, k, 1, vectors, out, to)
+                if left < OFFSETS:
+                    dw[place : place + left * outputs] = sums[: left * outputs]
 
 
 @contracted

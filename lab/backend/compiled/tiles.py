@@ -60,22 +60,22 @@ def tile(height: int, across: int) -> Any:
     return sums
 
 
-def weight_tile(rows: int, offsets: int) -> Any:
+def weight_tile(rows: int, offsets: int, turned: bool = False) -> Any:
     """out[m, j] = sum over images n and r of dy[dy_at + m dy_row + n dy_image + r] x[x_at + shifts[j] + n x_image + r].
 
-    m < rows, j < offsets, r < `steps` vectors.
+    m < rows, j < offsets, r < `steps` vectors; `turned`: out[j, m]. The tile is one run of `out`, which begins at `to`.
     """
 
     @intrinsic
     def sums(
         typing: Any, dy: Any, dy_at: Any, dy_row: Any, dy_image: Any, x: Any, x_at: Any, x_image: Any, shifts: Any,
-        first: Any, images: Any, steps: Any, out: Any,
+        first: Any, images: Any, steps: Any, out: Any, to: Any,
     ) -> Any:  # fmt: skip
 
         def written(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            dy, dy_at, dy_row, dy_image, x, x_at, x_image, shifts, first, images, steps, out = arguments
+            dy, dy_at, dy_row, dy_image, x, x_at, x_image, shifts, first, images, steps, out, to = arguments
             kinds, write = signature.args, Writer(context, builder, signature.args[0].dtype)
-            table, sums = write.data(kinds[7], shifts, first), write.data(kinds[11], out, write.integer(0))
+            table, sums = write.data(kinds[7], shifts, first), write.data(kinds[11], out, to)
             places = [builder.load(builder.gep(table, [write.integer(j)])) for j in range(offsets)]
             above = [builder.mul(dy_row, write.integer(m)) for m in range(rows)]
 
@@ -96,11 +96,13 @@ def weight_tile(rows: int, offsets: int) -> Any:
                 return write.repeat(steps, totals, step)
 
             start = [ir.Constant(write.vector, [0.0] * write.lanes)] * (rows * offsets)
-            for place, total in enumerate(write.repeat(images, start, image)):
-                builder.store(write.total(total), builder.gep(sums, [write.integer(place)]))
+            found = write.repeat(images, start, image)
+            if turned:
+                found = [found[m * offsets + j] for j in range(offsets) for m in range(rows)]
+            write.store_totals(found, sums)
             return context.get_dummy_value()
 
-        given = (dy, dy_at, dy_row, dy_image, x, x_at, x_image, shifts, first, images, steps, out)
+        given = (dy, dy_at, dy_row, dy_image, x, x_at, x_image, shifts, first, images, steps, out, to)
         return numba.types.void(*given), written
 
     return sums

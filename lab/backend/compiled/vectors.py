@@ -53,7 +53,31 @@ class Writer:
         """a b + total, in one instruction where there is one."""
         return self.builder.call(self._of_llvm("fmuladd", self.vector, [self.vector] * 3), [a, b, total])
 
-    def total(self, vector: Any) -> Any:
+    def store_totals(self, vectors: list[Any], address: Any) -> None:
+        """The sum of each vector's lanes, one number after another: as many vectors at a time as they have lanes.
+
+        Two vectors become one of half as many partial sums each, two of these one, until each lane is a whole sum.
+        """
+        whole = len(vectors) // self.lanes * self.lanes
+        for first in range(0, whole, self.lanes):
+            level, piece = vectors[first : first + self.lanes], self.lanes // 2
+            while piece:
+                level = [self._halved(a, b, piece) for a, b in zip(level[::2], level[1::2], strict=True)]
+                piece //= 2
+            self.store(level[0], self.builder.gep(address, [self.integer(first)]))
+        for place in range(whole, len(vectors)):
+            self.builder.store(self._total(vectors[place]), self.builder.gep(address, [self.integer(place)]))
+
+    def _halved(self, a: Any, b: Any, piece: int) -> Any:
+        """The partial sums of a, then those of b, each from the two neighbouring pieces of so many lanes."""
+        lower = [at + i for at in range(0, 2 * self.lanes, 2 * piece) for i in range(piece)]
+        halves = [
+            self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), taken))
+            for taken in (lower, [i + piece for i in lower])
+        ]
+        return self.builder.fadd(*halves)
+
+    def _total(self, vector: Any) -> Any:
         """The sum of the lanes."""
         function = self._of_llvm("vector.reduce.fadd", self.real, [self.real, self.vector])
         return self.builder.call(function, [ir.Constant(self.real, 0.0), vector], fastmath=("reassoc",))

@@ -99,5 +99,5 @@ def _fields(dtype: np.dtype[Any]) -> Iterator[tuple[Any, tuple[Any, ...]]]:
     yield fields.lay, (image, room, 1, 0, 1, 1)
     yield fields.lift, (room, 1, 0, 1, 1, image)
     yield fields.forward, (room, one, shifts, W, W.reshape(-1), W.reshape(-1), 0, 1, pitch, room.copy())
-    yield fields.weight_gradients, (room, one, shifts, room, 0, 1, pitch, room.copy(), W)
+    yield fields.weight_gradients, (room, one, shifts, room, 0, 1, pitch, room.copy(), W, W.reshape(-1))
     yield fields.backward, (room, one, shifts, W, 0, 1, pitch, room.copy())
