@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from lab.paper.claims import Claim, Claims, Variants
@@ -16,7 +16,7 @@ from lab.report.statistics import Interval, mean_interval
 from lab.report.table import DASH, Cell, Column, Table
 from lab.report.text import counted
 
-Verdict = Literal["reached", "missed", "partial", "trained", "not run", "not built"]
+Verdict = Literal["reached", "missed", "partial", "trained", "varied", "not run", "not built"]
 ERROR = METRICS["test_error"]
 UNKNOWN = Interval(0, math.nan)
 
@@ -26,7 +26,8 @@ class Row:
     """One claim and what was reached: `runs` are those shown, whole ones where there are any, else the longest.
 
     verdict  reached, missed: the mean, rounded as the paper prints its number, is no larger, or is; partial: fewer
-             epochs or rows than the experiment has; trained: there is no number; not run; not built: no experiment
+             epochs or rows than the experiment has; trained: there is no number; varied: only other settings were run,
+             which stand in a table of variants; not run; not built: no experiment
     epochs   that the experiment asks for
     """
 
@@ -47,6 +48,8 @@ class Row:
             run = self.runs[0]
             rows = f", {plain(run.rows)} rows" if run.at("config", "data", "limit") is not None else ""
             return f"partial: {run.epochs} of {counted(self.epochs, 'epoch')}{rows}"
+        if self.verdict == "varied":
+            return "other settings below"
         if self.verdict == "not built":
             return "not run: no configuration yet"
         if self.verdict == "reached" and not self.claim.error:
@@ -62,7 +65,9 @@ class Row:
 
 def rows(claims: Claims, found: Sequence[Found]) -> list[Row]:
     """All rows of the table."""
-    return [row_of(claim, found) for claim in claims.rows]
+    made = [row_of(claim, found) for claim in claims.rows]
+    varied = {name for asked in claims.tables for name in asked.experiments if _variants(asked, name, found)}
+    return [replace(r, verdict="varied") if r.verdict == "not run" and r.claim.of in varied else r for r in made]
 
 
 def row_of(claim: Claim, found: Sequence[Found]) -> Row:
@@ -152,7 +157,7 @@ def variants_table(asked: Variants, found: Sequence[Found]) -> Table | None:
     """Settings beside each other: a row for each that has records; None where there are none."""
     groups: dict[tuple[str, ...], list[Found]] = {}
     for name in asked.experiments:
-        for one in of_experiment(found, name, free=(*asked.variables, *asked.tied)):
+        for one in _variants(asked, name, found):
             values = tuple(one.flat.get(key, "").strip('"') for key in asked.variables)
             groups.setdefault((name, *values, str(epochs_asked(one)), str(one.rows)), []).append(one)
     if not groups:
@@ -175,6 +180,11 @@ def variants_table(asked: Variants, found: Sequence[Found]) -> Table | None:
         "options."
     )
     return Table(asked.table, asked.title, caption, tuple(heads), tuple(lines))
+
+
+def _variants(asked: Variants, name: str, found: Sequence[Found]) -> list[Found]:
+    """The records of one of the experiments in any of the settings that are set beside each other."""
+    return of_experiment(found, name, free=(*asked.variables, *asked.tied))
 
 
 def _mean(error: Interval) -> Cell:

@@ -191,8 +191,8 @@ def test_every_row_has_an_experiment_or_says_that_it_has_none() -> None:
 def test_settings_stand_beside_each_other_in_their_order(tmp_path: Path) -> None:
     for momentum in (0.99, 0.9):
         for seed in (0, 1):
-            put(tmp_path, seed, 0.02 + seed / 100, f"optimizer.momentum={momentum}",
-                f"optimizer.dampening={momentum}", "data.limit=2000", experiment="ff_sleep")  # fmt: skip
+            put(tmp_path, seed, 0.02 + seed / 100, "trainer.phase=10", "data.limit=2000",
+                f"optimizer.momentum={momentum}", f"optimizer.dampening={momentum}", experiment="ff_sleep")  # fmt: skip
     asked = next(table for table in read_claims().tables if table.table == "sleep")
     made = variants_table(asked, records_under([tmp_path]))
     assert made is not None
@@ -201,6 +201,8 @@ def test_settings_stand_beside_each_other_in_their_order(tmp_path: Path) -> None
     assert [[cell.text for cell in row][2] for row in made.rows] == ["0.9", "0.99"]
     assert all(row[5].text == "2" and row[6].text.startswith("2.50 ± ") for row in made.rows)
     assert variants_table(asked, []) is None
+    (row,) = (row for row in rows(read_claims(), records_under([tmp_path])) if row.claim.row == "ff_sleep")
+    assert row.words == "other settings below"
 
 
 def test_the_page_shows_every_row_and_leads_to_the_records(tmp_path: Path) -> None:
