@@ -13,7 +13,7 @@ from lab.backend.fields import Fields
 from lab.backend.loops import alike, loops, ranges, run
 from lab.backend.windows import Windows
 
-NEAR = 1 << 21  # bytes of images laid out at a time: every field reads its share again, and finds it in the cache
+ROOM = 1 << 21  # bytes of padded images laid out at a time: every field reads its share again, from the cache
 
 
 class NumpyFields(Backend):
@@ -38,6 +38,7 @@ class NumpyFields(Backend):
                 for low, high in ranges(w.out[0], len(part) * W.size // 8, self.threads)
             ])  # fmt: skip
             loops().fields.lift(out, w.out[1] * pitch, 0, w.out[0] * w.out[1] * pitch, pitch, y[these])
+            del room, out  # before the next images ask for theirs
         return y
 
     def local_fields_backward(
@@ -78,12 +79,12 @@ class NumpyFields(Backend):
         return -(-len(x) // lanes) * lanes
 
     def _near(self, x: Array, w: Windows) -> list[slice]:
-        """Which images are laid out at a time: whole vectors of them, about equally many."""
+        """Which images are laid out at a time: whole vectors of them, about equally many, and one vector at least."""
         lanes, (high, wide) = self._pitch(x[:1]), _padded(w)
         vectors = -(-len(x) // lanes)
-        most = max(1, NEAR // (x.shape[1] * high * wide * lanes * self.dtype.itemsize))
+        most = max(1, ROOM // (x.shape[1] * high * wide * lanes * self.dtype.itemsize))
         parts = -(-vectors // most)
-        bounds = [min(len(x), vectors * i // parts * lanes) for i in range(parts + 1)]
+        bounds = [vectors * i // parts * lanes for i in range(parts + 1)]
         return [slice(*bound) for bound in pairwise(bounds)]
 
     def _laid(self, x: Array, w: Windows, pitch: int) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -43,10 +44,29 @@ def test_vectors_of_any_number_side_by_side(outputs: int, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("n", [1, 16, 40, 100])
 def test_few_images_laid_out_at_a_time(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loops, "SPLIT_FROM", 1)
     x = images(n, 3, 5, 4, dtype="float32")
     for vectors in (1, 2):
-        monkeypatch.setattr(numpy_fields, "NEAR", 3 * 7 * 6 * 64 * vectors)
+        monkeypatch.setattr(numpy_fields, "ROOM", 3 * 7 * 6 * 64 * vectors)
         compare(LocallyConnected2D(2, 3, padding=1), x, threads=2)
+
+
+@pytest.mark.parametrize("inputs", range(1, 14))
+@pytest.mark.parametrize("outputs", [1, 2, 3, 4])
+def test_weight_gradients_stay_in_their_rows_of_fields(inputs: int, outputs: int) -> None:
+    fields = importlib.import_module("lab.backend.compiled.fields")
+    down, pitch, edge, given = 3, fields.VECTOR // 4, 64, np.random.default_rng(0)
+    room = given.standard_normal(inputs * down * pitch).astype("float32")  # (inputs, down, pitch), windows of one pixel
+    dy = given.standard_normal(outputs * down * pitch).astype("float32")
+    shifts = np.append(np.arange(inputs) * down * pitch, np.zeros(fields.OFFSETS, int))
+    around, sums = np.full(down * inputs * outputs + 2 * edge, 7, "float32"), np.full(24 + edge, 7, "float32")
+    flat = around[edge:-edge]
+    dW = flat.reshape(down, 1, inputs, outputs)
+    fields.weight_gradients(room, (pitch, 0), shifts, dy, 1, 2, pitch, sums, dW, flat)
+    wanted = np.einsum("kpn,opn->pko", room.reshape(inputs, down, pitch), dy.reshape(outputs, down, pitch))
+    np.testing.assert_allclose(dW[1, 0], wanted[1], rtol=1e-4, atol=1e-5)
+    dW[1] = 7
+    assert (around == 7).all() and (sums[fields.MOST * fields.OFFSETS :] == 7).all()
 
 
 def test_images_that_are_a_view_go_to_the_reference() -> None:

@@ -58,11 +58,11 @@ def test_without_numba_the_reference_runs_and_numba_is_refused(monkeypatch: pyte
 
 def compiled_for(dtype: str) -> dict[str, int]:
     """How many types each loop is compiled for; not those that loops alone call, which are compiled into these."""
-    from lab.backend.compiled import cells, convolutions, norms, optimizers, pools, rows
+    from lab.backend.compiled import cells, convolutions, fields, norms, optimizers, pools, rows
 
     return {
         name: len(loop.signatures)
-        for module in (convolutions, norms, optimizers, pools, rows, *([cells] if dtype == "float32" else []))
+        for module in (convolutions, fields, norms, optimizers, pools, rows, *([cells] if dtype == "float32" else []))
         for name, loop in vars(module).items()
         if hasattr(loop, "signatures") and loop.py_func.__module__ == module.__name__ and not name.startswith("_")
     }

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import lab
+
 pytest.importorskip("numba", reason="compiled kernels need the package numba")
 from lab.backend.compiled.vectors import WIDE
 
@@ -35,6 +37,7 @@ sys.exit(pytest.main(sys.argv[1:]))
 @pytest.mark.parametrize("tests", ["test_field_loops.py", "test_convolution_loops.py"])
 def test_of_narrow_vectors(tests: str, tmp_path: Path) -> None:
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(Path(__file__).with_name(tests))]
-    told = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", WITHOUT, *options], env=told, capture_output=True, text=True)
+    told = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTEST_ADDOPTS": ""}
+    here = Path(lab.__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", WITHOUT, *options], env=told, cwd=here, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

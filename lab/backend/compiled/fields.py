@@ -116,7 +116,8 @@ def weight_gradients(
 ) -> None:
     """Of the rows of fields from low to high: dW[p, q, k, o] = sum over n of x[k, n] dy[o, p, q, n], x as in `forward`.
 
-    What lies in dy beyond the images is 0. shifts goes on for a tile beyond its end; sums holds a tile; dw is dW flat.
+    What lies in dy beyond the images is 0; dw is dW, flat. A tile that ends beyond the last k, for which `shifts` goes
+    on, is written to `sums` first.
     """
     _, across, depth, outputs = dW.shape
     row, vectors = dW.shape[0] * across * pitch, pitch // (VECTOR // room.itemsize)

@@ -63,7 +63,8 @@ def tile(height: int, across: int) -> Any:
 def weight_tile(rows: int, offsets: int, turned: bool = False) -> Any:
     """out[m, j] = sum over images n and r of dy[dy_at + m dy_row + n dy_image + r] x[x_at + shifts[j] + n x_image + r].
 
-    m < rows, j < offsets, r < `steps` vectors; `turned`: out[j, m]. The tile is one run of `out`, which begins at `to`.
+    m < rows, j < offsets, r < `steps` vectors. With `turned` it is out[j, m]. The tile is one run of `out` that begins
+    at `to`; nothing beyond it is written.
     """
 
     @intrinsic

@@ -54,9 +54,10 @@ class Writer:
         return self.builder.call(self._of_llvm("fmuladd", self.vector, [self.vector] * 3), [a, b, total])
 
     def store_totals(self, vectors: list[Any], address: Any) -> None:
-        """The sum of each vector's lanes, one number after another: as many vectors at a time as they have lanes.
+        """The sum of each vector's lanes, one number after another, and nothing behind the last one.
 
-        Two vectors become one of half as many partial sums each, two of these one, until each lane is a whole sum.
+        As many vectors as there are lanes are added up at a time: two become one of half as many partial sums each, two
+        of these one, until each lane is a whole sum. The vectors left over are added up one by one.
         """
         whole = len(vectors) // self.lanes * self.lanes
         for first in range(0, whole, self.lanes):
@@ -69,7 +70,7 @@ class Writer:
             self.builder.store(self._total(vectors[place]), self.builder.gep(address, [self.integer(place)]))
 
     def _halved(self, a: Any, b: Any, piece: int) -> Any:
-        """The partial sums of a, then those of b, each from the two neighbouring pieces of so many lanes."""
+        """The partial sums of a, then those of b: each piece of so many lanes is the sum of two neighbours."""
         lower = [at + i for at in range(0, 2 * self.lanes, 2 * piece) for i in range(piece)]
         halves = [
             self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), taken))
