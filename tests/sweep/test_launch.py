@@ -179,9 +179,10 @@ def test_data_that_changed_since_is_refused(small: RunConfig, rows: Path, tally:
 
 def test_a_damaged_checkpoint_is_set_aside(small: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "kill@20")
-    monkeypatch.setenv("LAB_TEST_SLOW", "0.02")
+    monkeypatch.setenv("LAB_TEST_SLOW", "0.1")  # so that there is time for two checkpoints, on a busy machine too
     make(small)
     monkeypatch.delenv(VARIABLE)
+    monkeypatch.delenv("LAB_TEST_SLOW")
     checkpoint = folder_of(small).checkpoint
     data = bytearray(checkpoint.read_bytes())
     data[-1] ^= 1
