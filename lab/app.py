@@ -9,7 +9,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,14 +120,10 @@ def _hydra(arguments: list[str]) -> int:
     from lab.overrides import explained
     from lab.sweep.relaunch import relaunching
 
-    for argument in arguments:
-        if argument.startswith("--e"):  # --experimental-rerun, in full or abbreviated
-            raise UsageError(
-                f"{argument} would unpickle a file, which can run anything; give the options again instead"
-            )
     arguments = _options_first(
         ["allow_env_change=true" if argument == "--allow-env-change" else argument for argument in arguments]
     )
+    _check_options(arguments)
     _outcomes.clear()
     _began = time.time()
     application = hydra.main(config_path=str(config_folder()), config_name="config", version_base="1.3")(job)
@@ -153,6 +149,21 @@ def _hydra(arguments: list[str]) -> int:
         return 130
     worst = max((outcome.exit_code for outcome in _outcomes), default=0)
     return worst if len(_outcomes) < 2 else min(worst, 1)  # a search makes several runs without a plan
+
+
+def _check_options(arguments: Sequence[str]) -> None:
+    """Hydra's parser would print its usage, or take what only begins as an option of its does."""
+    from hydra._internal.utils import get_args_parser
+
+    known = [option for action in get_args_parser()._actions for option in action.option_strings]
+    for argument in arguments:
+        option = argument.partition("=")[0]
+        if not option.startswith("-") or option == "-":
+            continue
+        if len(option) > 3 and "--experimental-rerun".startswith(option):
+            raise UsageError(f"{option} would unpickle a file, which can run anything; give the options again instead")
+        if option not in known and not (option.startswith("--") and any(each.startswith(option) for each in known)):
+            raise UsageError(f"there is no option {option}; a run's options are KEY=VALUE, such as trainer.epochs=3")
 
 
 def _options_first(arguments: list[str]) -> list[str]:

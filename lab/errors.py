@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def extra(name: str) -> str:
+    """How to get what an extra of pyproject.toml brings: the end of a sentence on a package that is missing."""
+    return f"the extra {name} brings it: make setup EXTRAS=dev,fast,{name}"
+
+
 class LabError(Exception):
     """Something the user can mend. `exit_code` is the status that a command ends with (sysexits.h where one fits)."""
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from lab.errors import UsageError
+from lab.errors import UsageError, extra
 from lab.registry import unknown
 
 _KEY = re.compile(r"Could not (?:override|append to config|delete from config)[^']*'([^']+)'")
+_PLUGIN = re.compile(r"Unknown plugin class : '([\w.]+)'")
+_EXTRA_OF = {  # launchers and sweepers by the package that brings them
+    "hydra-joblib-launcher": "cluster", "hydra-submitit-launcher": "cluster", "hydra-ray-launcher": "cluster",
+}  # fmt: skip
+_UNREADABLE = ("missing EQUAL", "LexerNoViableAlt", "no viable alternative", "mismatched input")
 _FOUND = re.compile(r"Could not find '([^']+)'")
 
 
@@ -34,6 +40,10 @@ def explained(arguments: Sequence[str], config_folder: Path) -> Iterator[None]:
         if before == "1":
             raise
         raise UsageError(sentence(error, arguments, config_folder)) from error
+    except RuntimeError as error:
+        if before == "1" or (missing := _PLUGIN.search(str(error))) is None:
+            raise
+        raise UsageError(missing_plugin(missing[1]) or str(error)) from error
     except ValueError as error:
         if before == "1" or "can be specified" not in str(error):
             raise
@@ -43,6 +53,20 @@ def explained(arguments: Sequence[str], config_folder: Path) -> Iterator[None]:
             del os.environ["HYDRA_FULL_ERROR"]
         else:
             os.environ["HYDRA_FULL_ERROR"] = before
+
+
+def missing_plugin(target: str) -> str:
+    """What to say of a launcher's or sweeper's class whose package is not installed; nothing where it is."""
+    module = target.rpartition(".")[0]
+    top, _, package = module.partition(".")
+    if top != "hydra_plugins":
+        return ""
+    with suppress(ImportError):
+        if importlib.util.find_spec(module) is not None:
+            return ""
+    name = package.partition(".")[0].replace("_", "-")
+    how = extra(_EXTRA_OF[name]) if name in _EXTRA_OF else f"pip install {name}"
+    return f"the package {name} is not installed; {how}"
 
 
 def sentence(error: Exception, arguments: Sequence[str], config_folder: Path) -> str:
@@ -66,8 +90,9 @@ def sentence(error: Exception, arguments: Sequence[str], config_folder: Path) ->
         return _unknown_key(key[1], arguments, config_folder)
     if key := _KEY.search(text):
         return _unknown_key(key[1], arguments, config_folder)
-    if "missing EQUAL" in text or "no viable alternative" in text or "mismatched input" in text:
-        wrong = getattr(error, "override", None) or first.removeprefix("Error parsing override ").strip("'")
+    if any(words in text for words in _UNREADABLE):
+        quoted = first.rpartition(": ")[2].removeprefix("Error parsing override ").strip("'")
+        wrong = getattr(error, "override", None) or quoted
         return f"cannot read the option {wrong!r}; write KEY=VALUE, and quotes around text with special characters"
     cause = str(error.__cause__).splitlines()[0] if error.__cause__ is not None and str(error.__cause__) else ""
     return "; ".join(part.rstrip(".") for part in (first, cause) if part)

@@ -173,7 +173,8 @@ def _words(hint: Any) -> list[str]:
         if get_origin(member) is Literal:
             words += [str(choice) for choice in get_args(member)]
         elif get_origin(member) is not None:
-            words.append(f"a list of {describe(get_args(member)[0]).removeprefix('a ')}s")
+            item, each = get_args(member)[0], describe(get_args(member)[0]).removeprefix("a ")
+            words.append(f"a list of {each}" + ("" if get_origin(item) is Literal else "s"))
         else:
             words.append(_WORDS.get(type(None) if member is None else member, "another value"))
     return words

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,19 @@ WRONG = [
     (["--config-dir=missing"], "missing"),
     (["--config-name=other"], "other"),
     (["--experimental-rerun=x.pickle"], "unpickle"),
+    (["--exper=x.pickle"], "unpickle"),
+    (["--epochs", "3"], "there is no option --epochs; a run's options are KEY=VALUE"),
+    (["-1"], "there is no option -1"),
+    (["x=1=]"], "cannot read the option 'x=1=]'"),
+    (["data=text", "data.name=README.md"], "with a / in it"),
+    (["diagnose=[none]"], "weight_norms or histograms\n"),
+    (["-m", "trainer=backprop,backpro"], "trainer=backpro: unknown trainer 'backpro': did you mean 'backprop'?"),
+    (["-m", "trainer.epoch=1,2"], "trainer.epoch=1: unknown option 'trainer.epoch': did you mean 'trainer.epochs'?"),
+    (["-m", "experiment=ff_mlp,ff_mpl"], "experiment=ff_mpl: unknown experiment 'ff_mpl': did you mean 'ff_mlp'?"),
+    (
+        ["-m", "trainer=forward_forward,backprop", "trainer.negatives=hard"],
+        "trainer=backprop trainer.negatives=hard: unknown option 'trainer.negatives'",
+    ),
     (["-m", "--cfg", "job"], "without -m"),
     (["reprot"], "unknown command 'reprot': did you mean 'report'?"),
     (["bench2"], "unknown command 'bench2'"),
@@ -151,6 +165,28 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(
     assert code in (2, 66), err
     assert words in err and err.count("\n") == 1 and "Traceback" not in err and "run  " not in out
     assert tree(place) == before and not list((place / "runs").glob("*")) if (place / "runs").exists() else True
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [("hydra/launcher=joblib", "hydra-joblib-launcher is not installed; the extra cluster brings it: make setup"),
+     ("hydra/launcher=ray", "hydra-ray-launcher is not installed"),
+     ("hydra/sweeper=optuna2", "the package hydra-optuna-sweeper is not installed; pip install hydra-optuna-sweeper")],
+)  # fmt: skip
+def test_a_plugin_that_is_not_installed(
+    option: str, words: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = words.partition(" is not")[0].rpartition(" ")[2]
+    try:
+        distribution(package)
+    except PackageNotFoundError:
+        pass
+    else:
+        pytest.skip("it is installed")
+    before = tree(place)
+    assert status_of(["-m", option, *SMALL, "seed=0,1"]) == 2
+    err = capsys.readouterr().err
+    assert words in err and err.count("\n") == 1 and tree(place) == before
 
 
 def status_of(arguments: list[str]) -> int:

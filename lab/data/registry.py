@@ -96,5 +96,6 @@ def entry(name: str) -> Entry:
     near = difflib.get_close_matches(name.lower().replace("-", "_"), _entries, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise UsageError(
-        f"unknown data set {name!r}: {hint}valid: {', '.join(entries())}, or the path of a file, .npz or text"
+        f"unknown data set {name!r}: {hint}valid: {', '.join(entries())}, or the path of a file "
+        "(.npz, or text: .txt, .text, or any name with a / in it)"
     )

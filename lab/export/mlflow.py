@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab.errors import StorageError, UsageError
+from lab.errors import StorageError, UsageError, extra
 from lab.export.values import Exported
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ def write(runs: Iterable[Exported], out: str) -> int:
         import mlflow
         from mlflow.exceptions import MlflowException
     except ImportError:
-        raise UsageError("MLflow is missing; install 'ff-lab[track]'") from None
+        raise UsageError(f"MLflow is not installed; {extra('track')}") from None
     place = out if "://" in out else Path(out).absolute().as_uri()
     os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # or a folder, which was asked for, is refused
     try:

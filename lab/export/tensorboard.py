@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lab.errors import StorageError, UsageError
+from lab.errors import StorageError, UsageError, extra
 from lab.export.values import Exported
 
 FILE = "events.out.tfevents.0.lab"  # one name, so that an export made again takes the place of the former
@@ -32,7 +32,7 @@ def write(runs: Iterable[Exported], out: str) -> int:
         import tensorboardX
     except ImportError:
         raise UsageError(
-            "TensorBoard's files are written by tensorboardX, which is missing; install 'ff-lab[track]'"
+            f"TensorBoard's files are written by tensorboardX, which is not installed; {extra('track')}"
         ) from None
     if "://" in out:
         raise UsageError(f"--out {out} is an address; name a folder for TensorBoard's files")

@@ -9,12 +9,14 @@ from typing import Any, ClassVar
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from lab.config import RunConfig, parse
 from lab.errors import LabError, UsageError
+from lab.overrides import missing_plugin, sentence
 from lab.sweep.plan import Plan, make_plan
 
 
@@ -29,6 +31,9 @@ class Planning(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra with the composed config; ends the program with one sentence where the sweep is wrong."""
         Planning.plan = None
+        if missing := missing_plugin(str(config.hydra.launcher._target_)):
+            print(f"hydra/launcher: {missing}", file=sys.stderr)
+            raise SystemExit(UsageError.exit_code)
         _fill_cores(config)
         if not str(config.hydra.sweeper._target_).endswith("BasicSweeper"):
             return  # a search decides on its next run only when it knows the last one's result
@@ -52,10 +57,15 @@ class Planning(Callback):
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(folder)}")
 
     def _plan(self, config: DictConfig) -> Plan:
+        from lab.app import config_folder
+
         loader = GlobalHydra.instance().config_loader()
         jobs: list[tuple[RunConfig, Sequence[str]]] = []
         for overrides in job_overrides(config):
-            composed = loader.load_sweep_config(config, list(overrides))
+            try:
+                composed = loader.load_sweep_config(config, list(overrides))
+            except (HydraException, OmegaConfBaseException) as error:
+                raise UsageError(f"{' '.join(overrides)}: {sentence(error, overrides, config_folder())}") from error
             with open_dict(composed):
                 del composed["hydra"]
             jobs.append((parse(plain(composed)), overrides))
