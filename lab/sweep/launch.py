@@ -189,7 +189,7 @@ def _result(record: RunRecord | None) -> str:
         return ""
     if record.status != "ok":
         return record.reason or ""
-    return score(record.final.get("test", {}), "test")
+    return score(record.final.get("test", {}), "test") or score(record.final.get("valid", {}), "valid")
 
 
 def refused(error: LabError, run: str = "") -> Outcome:

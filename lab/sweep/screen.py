@@ -92,15 +92,21 @@ class Screen:
 
 
 def score(found: object, split: str) -> str:
-    """The one figure that says how good a run is: its accuracy, or for numbers the root of the mean squared error.
+    """The one figure that says how good a run is, the one that reports put first: the error rate of classes, bits per
+    character of a text, or for numbers the root of the mean squared error.
 
     Nothing for what is no figure, as a record from elsewhere may hold.
     """
     figures = found if isinstance(found, Mapping) else {}
-    accuracy, rmse = (v if isinstance(v, int | float) else None for v in map(figures.get, ("accuracy", "rmse")))
+    bits, accuracy, rmse = (
+        v if isinstance(v, int | float) and abs(v) < _LARGEST else None
+        for v in map(figures.get, ("bits_per_character", "accuracy", "rmse"))
+    )
+    if bits is not None:
+        return f"{split} {bits:.3f} bits per character"
     if accuracy is not None and abs(accuracy) <= 1:
-        return f"{split} {100 * accuracy:.2f} %"
-    return f"{split} rmse {rmse:.4g}" if rmse is not None and abs(rmse) < _LARGEST else ""
+        return f"{split} error {100 * (1 - accuracy):.2f} %"
+    return f"{split} RMSE {rmse:.4g}" if rmse is not None else ""
 
 
 def duration(seconds: float) -> str:

@@ -49,11 +49,11 @@ def test_a_terminal_has_one_moving_line() -> None:
     assert stream.shown() == ["run 1/2  backprop  mlp 3x500  mnist  seed 0", "         epoch 1/8   1 min 15 s left"]
     clock.now += 5
     screen.event(epoch(1, 0.9512))
-    assert stream.shown()[1:] == ["         epoch 1/8   valid 95.12 %   1 min 10 s left"]
+    assert stream.shown()[1:] == ["         epoch 1/8   valid error 4.88 %   1 min 10 s left"]
     screen.line("a word in between")
     screen.event({"event": "step", "at": 1.5})
-    screen.end("ok", "test 98.10 %  80 s")
-    assert stream.shown()[1:] == ["a word in between", "run 1/2  ok  test 98.10 %  80 s", ""]
+    screen.end("ok", "test error 1.90 %  80 s")
+    assert stream.shown()[1:] == ["a word in between", "run 1/2  ok  test error 1.90 %  80 s", ""]
 
 
 def test_elsewhere_a_line_is_written_now_and_then() -> None:
@@ -68,7 +68,7 @@ def test_elsewhere_a_line_is_written_now_and_then() -> None:
     screen.end("ok", "")
     lines = stream.getvalue().splitlines()
     assert lines[0] == "run  x" and lines[-1] == "run  ok" and "\r" not in stream.getvalue()
-    assert lines[1] == "     epoch 3/40   valid 90.00 %   2 min 28 s left"
+    assert lines[1] == "     epoch 3/40   valid error 10.00 %   2 min 28 s left"
     assert 10 <= len(lines) <= 16
 
 
@@ -79,7 +79,10 @@ def test_time_left_after_a_resume_counts_from_there() -> None:
     screen.event({"event": "start", "epochs": 10, "done": 8, "notes": ["resumed after epoch 8 of 10"]})
     clock.now += 10
     screen.event(epoch(9, 0.9))
-    assert stream.shown()[1:] == ["     resumed after epoch 8 of 10", "     epoch 9/10   valid 90.00 %   10 s left"]
+    assert stream.shown()[1:] == [
+        "     resumed after epoch 8 of 10",
+        "     epoch 9/10   valid error 10.00 %   10 s left",
+    ]
 
 
 def test_no_progress_where_none_is_wanted() -> None:
@@ -102,8 +105,9 @@ def test_durations(seconds: float, text: str) -> None:
 
 
 def test_scores() -> None:
-    assert score({"accuracy": 0.98765}, "test") == "test 98.77 %"
-    assert score({"rmse": 54.321, "r2": 0.4}, "test") == "test rmse 54.32"
+    assert score({"accuracy": 0.9876}, "test") == "test error 1.24 %"
+    assert score({"accuracy": 0.4, "bits_per_character": 2.34567}, "test") == "test 2.346 bits per character"
+    assert score({"rmse": 54.321, "r2": 0.4}, "test") == "test RMSE 54.32"
     assert score({}, "test") == ""
     for odd in ([1], "accuracy", {"accuracy": "x"}, {"accuracy": 10**400}, {"rmse": 10**400}, {"accuracy": None}, None):
         assert score(odd, "test") == ""
