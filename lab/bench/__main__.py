@@ -14,14 +14,15 @@ from lab.record.storage import make_folder
 COMMANDS = ("speed", "layers", "inference", "scaling", "parallel", "memory", "store", "report")
 _USUAL = "4x2000,3x1000"
 _TINY = ("lab", "torch", "torch-plain", "torch-fused", "gemm-numpy")  # what needs no compiling
+_MINE = Path("reports/mine")  # and not the committed reports, which --out reports/speed and its like measure anew
 _OUT = {
-    "speed": Path("reports/speed"),
-    "layers": Path("reports/speed"),
-    "scaling": Path("reports/speed"),
-    "inference": Path("reports/speed"),
-    "parallel": Path("reports/speed"),
-    "memory": Path("reports/memory"),
-    "store": Path("reports/reliability"),
+    "speed": _MINE / "speed",
+    "layers": _MINE / "speed",
+    "scaling": _MINE / "speed",
+    "inference": _MINE / "speed",
+    "parallel": _MINE / "speed",
+    "memory": _MINE / "memory",
+    "store": _MINE / "store",
 }
 _TRIED = Path("build/bench")  # of --quick, whose figures must not take the place of measured ones
 
@@ -260,11 +261,11 @@ def _report(arguments: list[str]) -> int:
     from lab.bench.output import render
 
     parser = _parser("report", "Draws tables and figures anew from the JSON files of earlier measurements.")
-    parser.add_argument("--out", type=Path, action="append", help="folder with them (reports/speed and reports/memory)")
+    parser.add_argument("--out", type=Path, action="append", help=f"folder with them (those in {_MINE})")
     asked = parser.parse_args(arguments)
     folders = asked.out or [folder for folder in dict.fromkeys(_OUT.values()) if folder.exists()]
     if not folders:
-        raise UsageError("there is nothing to draw: neither reports/speed nor reports/memory is there; measure first")
+        raise UsageError(f"there is nothing to draw in {_MINE}; measure first, or name another folder by --out")
     for folder in folders:
         print(store_page.render(folder) if (folder / "store.json").exists() else render(folder))
     return 0

@@ -230,7 +230,7 @@ def test_a_mistake_is_one_sentence_before_anything_is_measured(
     assert said in error and error.count("\n") == 1
 
 
-@pytest.mark.parametrize(("quick", "folder"), [(["--quick"], "build/bench"), ([], "reports/memory")])
+@pytest.mark.parametrize(("quick", "folder"), [(["--quick"], "build/bench"), ([], "reports/mine/memory")])
 def test_a_quick_try_does_not_take_the_place_of_what_was_measured(
     quick: list[str], folder: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
