@@ -37,7 +37,7 @@ def _audit(paths: list[Path], sweep: str | None) -> int:
     from lab.audit.rules import audit
     from lab.audit.section import MARKS, banner
     from lab.audit.table import read_table
-    from lab.report.load import load_records
+    from lab.report.load import load_records, need_runs
     from lab.report.sweeps import planned_runs, sweep_runs
 
     if any(path.suffix.lower() == ".csv" for path in paths):
@@ -45,6 +45,8 @@ def _audit(paths: list[Path], sweep: str | None) -> int:
             raise UsageError("a CSV table is audited by itself; name it alone")
         evidence = Evidence(read_table(paths[0]))
     else:
+        if sweep is None:
+            need_runs(paths)
         records = load_records(paths, expected=None if sweep is None else sweep_runs(paths, sweep))
         evidence = Evidence(records, planned_runs(paths) if sweep is None else None)
     findings = audit(evidence)

@@ -12,10 +12,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lab.errors import StorageError, UsageError
+from lab.errors import DataError, StorageError, UsageError
 from lab.paper import figures, pictures, projection
 from lab.paper.claims import Claims, read_claims
-from lab.paper.match import Found, records_under
+from lab.paper.match import Found, of_experiment, records_under
 from lab.paper.projection import Projection
 from lab.paper.rows import Row, rows, table, variants_table
 from lab.report import html, text, write
@@ -31,11 +31,14 @@ def make_page(runs: Sequence[Path], out: Path) -> Path:
     """Draws the page of the records under `runs` into `out`; returns index.html's path.
 
     All is drawn before the first file of an earlier page is replaced. Raises UsageError for what is no folder,
-    StorageError where `out` cannot be written.
+    DataError where none holds a run of these experiments, StorageError where `out` cannot be written.
     """
     if out.exists() and not out.is_dir():
         raise UsageError(f"{str(out)!r} is a file; name a folder for the page")
     claims, found = read_claims(), records_under(runs)
+    if not any(of_experiment(found, claim.of, claim.overrides) for claim in claims.rows):
+        there = text.listed([repr(str(folder)) for folder in runs], last="or")
+        raise DataError(f"no run of the paper's experiments that ended ok lies in {there}; name their folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
         drafts = Path(tempfile.mkdtemp(prefix=".paper-", dir=out))

@@ -22,7 +22,10 @@ def main(argv: list[str] | None = None) -> int:
         if chosen.sweep is not None and chosen.ids is not None:
             raise UsageError("--sweep and --ids exclude each other; name one of them")
         from lab.report import make_report
+        from lab.report.load import need_runs
 
+        if chosen.sweep is None and chosen.ids is None:
+            need_runs(chosen.runs)
         ids = _ids(chosen.ids) if chosen.ids is not None else None
         page = make_report(chosen.runs, chosen.out, run_ids=ids, sweep=chosen.sweep, title=chosen.title)
     except LabError as error:

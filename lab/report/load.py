@@ -34,14 +34,14 @@ from typing import Any
 
 import pandas as pd
 
-from lab.errors import UsageError
+from lab.errors import DataError, UsageError
 from lab.report import aims, tuning
 from lab.report.aims import Aim
 from lab.report.extract import COLUMNS, SPEEDS
 from lab.report.frames import Gathered
 from lab.report.ledger import Ledger, read_ledger
 from lab.report.read import STATUSES, Unreadable, read_record, words
-from lab.report.text import visible
+from lab.report.text import listed, visible
 from lab.report.tuning import Trial
 
 NOT_RUNS = "sweeps"
@@ -175,6 +175,16 @@ def run_folders(roots: Sequence[Path]) -> list[Path]:
             ) from None
         folders.extend(sorted(children, key=lambda c: c.name))
     return folders
+
+
+def need_runs(roots: Sequence[Path]) -> None:
+    """Raises DataError where no folder under the roots is a run's, UsageError for what is no folder.
+
+    A command that writes asks first, so that a mistyped folder does not put an empty report in the place of one.
+    """
+    if not any((folder / name).is_file() for folder in run_folders(roots) for name in ("record.json", "config.json")):
+        there = listed([repr(str(root)) for root in roots], last="or")
+        raise DataError(f"no run lies in {there}; name the folder that holds run folders, such as runs")
 
 
 def _read(folder: Path, planned: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from lab.audit.__main__ import main
 from lab.audit.evidence import Evidence
 from lab.audit.rules import RULES
 from lab.audit.table import read_table
-from lab.errors import UsageError
+from lab.errors import DataError, UsageError
 from lab.report.load import load_records
 from lab.report.write import runs_csv
 from tests.report.conftest import Made
@@ -98,4 +98,6 @@ def test_a_failing_audit_ends_with_one_and_a_missing_folder_with_a_sentence(
     shown = capsys.readouterr().out
     assert "Audit failed: 1 rule of 13 found a fault in all 2 comparisons." in shown
     assert main([str(tmp_path / "none")]) == UsageError.exit_code
+    assert main([str(tmp_path)]) == DataError.exit_code  # nothing passes because there is nothing
+    assert "no run lies in" in capsys.readouterr().err
     assert main([str(tmp_path / "a.csv"), str(tmp_path / "b.csv")]) == UsageError.exit_code

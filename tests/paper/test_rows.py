@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lab.errors import DataError
+from lab.paper.__main__ import main
 from lab.paper.claims import Claim, own, read_claims
 from lab.paper.match import Found, records_under
 from lab.paper.page import answers, make_page, readme_table
@@ -222,6 +223,22 @@ def test_the_page_shows_every_row_and_leads_to_the_records(tmp_path: Path) -> No
     first = {p: p.read_bytes() for p in page.parent.rglob("*") if p.is_file()}
     make_page([runs], tmp_path / "paper")
     assert {p: p.read_bytes() for p in page.parent.rglob("*") if p.is_file()} == first
+
+
+def test_a_page_without_runs_of_the_paper_is_not_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "other", 0, 0.013, "model.width=7")
+    (tmp_path / "empty").mkdir()
+    for name in ("other", "empty"):
+        with pytest.raises(DataError, match=f"no run of the paper's experiments that ended ok lies in .*{name}"):
+            main([str(tmp_path / name), "--out", str(tmp_path / "page")])
+    assert not (tmp_path / "page").exists()
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path / "mine", 0, 0.0130, "data.valid=1000")
+    put(tmp_path / "reports" / "paper" / "runs", 0, 0.0130, "data.valid=1000")
+    assert main(["mine"]) == 0  # other runs' page is not drawn over the one that is kept with its records
+    assert not (tmp_path / "reports" / "paper" / "index.html").exists()
+    assert (tmp_path / "reports" / "mine" / "paper" / "index.html").is_file()
+    assert main([]) == 0 and (tmp_path / "reports" / "paper" / "index.html").is_file()
 
 
 def test_the_readmes_table_is_there_without_records(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import StorageError, UsageError
+from lab.errors import DataError, StorageError, UsageError
 from lab.report import make_report, render
 from lab.report.__main__ import main
 from lab.report.figures import KEYS
@@ -228,7 +228,8 @@ def test_a_report_made_by_a_sweep_names_it_to_rebuild(tmp_path: Path) -> None:
 
 def test_wrong_use_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
-    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "one").mkdir(parents=True)
+    (tmp_path / "runs" / "one" / "config.json").write_text("{}")
     for arguments, said in (
         ([str(tmp_path / "none")], "cannot be listed"),
         ([str(tmp_path / "runs"), "--out", str(tmp_path / "file")], "is a file"),
@@ -239,6 +240,19 @@ def test_wrong_use_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture
         assert main(arguments) == UsageError.exit_code
         error = capsys.readouterr().err
         assert error.startswith("error: ") and said in error and error.count("\n") == 1
+
+
+def test_a_folder_without_runs_does_not_replace_a_report(
+    whole: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main([str(whole.runs), "--out", str(out)]) == 0
+    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    (tmp_path / "empty" / "other").mkdir(parents=True)
+    capsys.readouterr()
+    assert main([str(tmp_path / "empty"), "--out", str(out)]) == DataError.exit_code
+    assert "no run lies in" in capsys.readouterr().err
+    assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
 
 
 def test_importing_the_report_is_light() -> None:
