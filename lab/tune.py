@@ -1,8 +1,8 @@
 """`lab tune`: look for good options with Optuna. Trials are ordinary runs, and the study is rebuilt from their records.
 
 So nothing is kept beside runs and a plan: stopped or killed, the same command goes on with what is there, and `lab
-report` shows a search as any sweep. What is judged are the validation rows; the test rows decide nothing, and in a
-search by a protocol they are not opened at all.
+report` shows a search as any sweep. What is judged are the validation rows; the test rows are not opened, unless
+test=opened is asked for.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lab.config import RunConfig
-from lab.errors import UsageError
+from lab.errors import UsageError, extra
 from lab.protocol import Protocol, Range, Side, Task, parse_range, read_protocol
 from lab.record.generations import merit
 from lab.record.record import RunRecord
@@ -25,7 +26,7 @@ from lab.record.store import Store
 from lab.sweep.compose import composed
 from lab.sweep.launch import launch, name_run
 from lab.sweep.plan import Plan, Planned, make_plan, read_plan
-from lab.sweep.screen import Screen
+from lab.sweep.screen import Screen, score
 from lab.sweep.summary import sum_up
 
 Sampler = Literal["random", "tpe"]
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--protocol", help="one study of a comparison: a name in conf/protocol, or a .yaml file")
     parser.add_argument("--side", help="which side of the protocol")
     parser.add_argument("--data", help="on which of its data sets")
-    chosen = parser.parse_args(argv)
+    chosen = parser.parse_intermixed_args(argv)  # options may stand behind --trials 30 too
     if chosen.protocol is not None:
         study = _by_protocol(chosen)
     elif chosen.search is None:
@@ -53,10 +54,12 @@ def main(argv: list[str]) -> int:
         raise UsageError(f"--trials {chosen.trials} makes no run; give 1 or more")
     else:
         space = [parse_range(text) for text in chosen.search]
-        study = search(chosen.options, space, chosen.trials, sampler=chosen.sampler)
+        study = search(["test=closed", *chosen.options], space, chosen.trials, sampler=chosen.sampler)
     status = sum_up(study.plan, study.stopped)
     if (best := study.best) is not None:
-        print(f"best by the validation rows: {' '.join(best.overrides)}  ({best.run_id})")
+        print(f"best by the validation rows ({study.figure}): {' '.join(best.overrides)}  ({best.run_id})")
+        table = Path(os.path.relpath(study.plan.runs_folder.absolute().parent)) / "tuning.csv"
+        print(f"what was tried, as a table for reports: lab trials {study.plan.folder} --out {table}")
     return status
 
 
@@ -89,6 +92,13 @@ class Study:
 
     plan: Plan
     stopped: bool = False
+
+    @property
+    def figure(self) -> str:
+        """What the best trial's validation rows gave, in words."""
+        best = self.best
+        record = Store(self.plan.runs_folder).run(best.run_id).record() if best is not None else None
+        return score(record.final.get("valid"), "valid") if record is not None else ""
 
     @property
     def best(self) -> Planned | None:
@@ -137,7 +147,7 @@ def _distribution(given: Range) -> Any:
     try:
         from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
     except ImportError as error:
-        raise UsageError("lab tune needs Optuna; install it with: pip install 'ff-lab[sweep]'") from error
+        raise UsageError(f"Optuna, which draws settings, is not installed; {extra('sweep')}") from error
     if given.choices:
         return CategoricalDistribution(given.choices)
     if given.whole:

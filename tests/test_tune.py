@@ -49,13 +49,16 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
 def test_a_search_goes_on_as_if_it_had_not_stopped(
     made: list[RunConfig], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["tune", *OPTIONS, "runs=whole", "--trials", "14", *SEARCH]) in (0, 1)
+    assert main(["tune", *OPTIONS, "--trials", "14", *SEARCH, "--sampler", "tpe", "runs=whole"]) in (0, 1)
     whole = [config.resolved() for config in made]
+    assert {config.test for config in made} == {"closed"}
     assert len(whole) == 14 and len({str(config) for config in whole}) > 10
     best = max(made, key=lambda config: -abs(math.log10(config.optimizer["learning_rate"]) + 2))  # type: ignore[index]
-    assert f"best by the validation rows: optimizer.learning_rate={best.optimizer['learning_rate']}" in (  # type: ignore[index]
-        capsys.readouterr().out
-    )
+    assert best.optimizer is not None
+    rate = best.optimizer["learning_rate"]
+    error = 25 * abs(math.log10(rate) + 2)
+    said = f"best by the validation rows (valid error {error:.2f} %): optimizer.learning_rate={rate}"
+    assert said in capsys.readouterr().out
     made.clear()
     for trials in ("5", "6", "14"):
         main(["tune", *OPTIONS, "runs=parts", "--trials", trials, *SEARCH])

@@ -1,12 +1,14 @@
 """What a search tried, as one small table: so that a comparison can say how many settings each side was given.
 
-Trials are ordinary runs, often on fewer rows and epochs, that are too many to keep. `collect` reads their records,
-calls one search those that differ in their options alone, and chooses in each the best by its validation rows; runs of
-further seeds repeat a setting and are no trials. `write` keeps a line a trial. `lab trials runs/tune --out
-reports/mine/tuning.csv` does both. A report reads the file that lies beside its folder of runs and shows it, and its
-audit asks whether both sides of a comparison had equally many trials.
+Trials are ordinary runs, often on fewer rows and epochs, that are too many to keep. `collect` reads their records and
+chooses in each search the best by its validation rows: a search is what a plan lists for one trainer, as `lab tune` and
+`lab -m` leave one in runs/sweeps, or in a folder of runs those on one network that differ in their options alone. Runs
+of further seeds repeat a setting and are no trials. `write` keeps a line a trial. `lab trials runs/sweeps/NAME --out
+tuning.csv` does both. A report reads the file that lies beside its folder of runs and shows it, and its audit asks
+whether both sides of a comparison had equally many trials.
 
-data, network, trainer, objective   what was tuned, by the names that configs use; network is the record's label
+data, network, trainer, objective   what was tuned, by the names that configs use; network is the record's label, and
+                                    where networks were varied, the label of the one that was chosen
 rows, epochs, seed                  what a trial was given
 option, value                       what was varied, and the trial's value; several are separated by "; "
 measure, validation                 bits_per_character, accuracy or rmse of the validation rows; empty if not known
@@ -31,7 +33,7 @@ from lab.report import text, variants
 from lab.report.read import Unreadable, number, read_record, walk, words
 from lab.report.text import counted, visible
 
-NAME = "tuning.csv"
+NAME, PLAN = "tuning.csv", "sweep.json"
 LARGEST = 2**20
 NOT_VARIED = ("backend", "seed")  # they choose no setting
 
@@ -75,21 +77,22 @@ class Trial:
 
 
 def collect(folders: Iterable[Path]) -> list[Trial]:
-    """The trials whose records lie in run folders under `folders`, searches apart, the best of each chosen.
+    """The trials of searches, given by the folders of their plans or of their runs; the best of each is chosen.
 
     Raises UsageError where a folder holds no record, a record cannot be read, or no two of them make a search.
     """
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for folder in folders:
-        paths = sorted(Path(folder).glob("*/record.json"))
+    for folder in map(Path, folders):
+        planned = (folder / PLAN).is_file()
+        paths = _planned(folder) if planned else sorted(folder.glob("*/record.json"))
         if not paths:
-            raise UsageError(f"{str(folder)!r} holds no */record.json; name a folder of run folders")
+            raise UsageError(f"{str(folder)!r} holds no */record.json; name a folder of run folders, or of a search")
         for path in paths:
             try:
                 record = read_record(path)
             except Unreadable as reason:
                 raise UsageError(f"{str(path)!r}: {reason}; move it away or run that trial again") from None
-            groups.setdefault(_search(record), []).append(record)
+            groups.setdefault((str(folder), *_named(record)) if planned else _search(record), []).append(record)
     found: list[Trial] = []
     for records in groups.values():
         first = min((variants.seed_name(record) for record in records), key=_numeric)
@@ -104,7 +107,7 @@ def chosen(trials: Sequence[Trial]) -> list[Trial]:
     if not trials:
         return []
     best = max(trials, key=lambda t: t.merit)
-    return [replace(t, chosen=t is best and best.merit > -math.inf) for t in trials]
+    return [replace(t, chosen=t is best and best.merit > -math.inf, network=best.network) for t in trials]
 
 
 def write(trials: Sequence[Trial]) -> str:
@@ -155,10 +158,22 @@ def sentence(trials: Sequence[Trial]) -> str:
     return f"Settings were chosen by the validation rows, from {each} for each pair of network and trainer."
 
 
+def _planned(folder: Path) -> list[Path]:
+    """The records, as far as they were made, of the runs that a plan lists."""
+    from lab.sweep.plan import read_plan
+
+    plan = read_plan(folder)
+    paths = [plan.runs_folder / run.run_id / "record.json" for run in {r.run_id: r for r in plan.runs}.values()]
+    return [path for path in paths if path.is_file()]
+
+
 def _search(record: Mapping[str, Any]) -> tuple[str, ...]:
     limits = [str(walk(record, "config", *path)) for path in (("data", "limit"), ("trainer", "epochs"))]
-    names = [words(walk(record, "config", group, "name")) for group in ("data", "trainer", "objective")]
-    return (*names, variants.network_name(record), *limits)
+    return (*_named(record), variants.network_name(record), *limits)
+
+
+def _named(record: Mapping[str, Any]) -> list[str]:
+    return [words(walk(record, "config", group, "name")) for group in ("data", "trainer", "objective")]
 
 
 def _trials(records: Sequence[Mapping[str, Any]]) -> list[Trial]:

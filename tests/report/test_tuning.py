@@ -10,6 +10,7 @@ import pytest
 from lab.audit import Evidence, audit
 from lab.errors import UsageError
 from lab.report import load_records, make_report, tuning
+from lab.sweep.plan import Plan, Planned
 from lab.trials import main
 from tests.report.records import make_record, make_runs, write
 
@@ -55,6 +56,37 @@ def test_a_search_is_kept_read_and_shown(searched: Path, tmp_path: Path, capsys:
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert "0.001: 91.00 %; 0.01: 94.00 %; 0.1: diverged" in page and "<strong>0.01</strong>" in page
     assert "not the same number of trials for all" in page
+
+
+def test_a_search_over_networks_is_one_search_by_its_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs, table = tmp_path / "runs", tmp_path / "tuning.csv"
+    found = []
+    for width, valid in ((250, 0.9), (500, 0.95), (1000, 0.93)):
+        record = make_record("backprop", seed=0)
+        record["config"]["model"]["width"], record["network"]["label"] = width, f"mlp 3x{width}"
+        record["final"]["valid"] |= {"accuracy": valid, "error": 1 - valid}
+        found.append(Planned(write(runs, record, f"w{width}").name, record["config"], {}, (f"model.width={width}",)))
+    never = Planned("0123456789abcdef", found[0].config, {}, ("model.width=9",))
+    Plan("search", runs, (*found, never)).write()
+    with pytest.raises(UsageError, match="nothing was searched"):
+        tuning.collect([runs])  # without the plan these are three networks with a run each
+    (search,) = (runs / "sweeps").iterdir()
+    assert main([str(search), "--out", str(table)]) == 0
+    assert capsys.readouterr().out.startswith("3 trials of 1 search: ")
+    trials = tuning.read(table)
+    assert [(t.value, t.chosen) for t in trials] == [("250", False), ("500", True), ("1000", False)]
+    assert {t.network for t in trials} == {"mlp 3x500"} and set(tuning.tried(trials).values()) == {3}
+    assert main([str(search), "--out", str(table)]) == 0  # a table of trials is written anew
+
+
+def test_a_file_of_another_kind_is_not_overwritten(searched: Path, tmp_path: Path) -> None:
+    for name, text in (("README.md", "# Mine\n\nwords, words\n"), ("runs.csv", "run,x\na,1\n")):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(UsageError, match="is there and is no table of trials"):
+            main([str(searched), "--out", str(tmp_path / name)])
+        assert (tmp_path / name).read_text() == text
 
 
 def test_the_audit_counts_the_trials(searched: Path, tmp_path: Path) -> None:
