@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -44,6 +45,11 @@ class Claim:
     def of(self) -> str:
         """The experiment: its own name where none is given."""
         return self.experiment or self.row
+
+    @property
+    def command(self) -> str:
+        """What makes a run of it; further seeds by seed=N."""
+        return shlex.join(["lab", f"experiment={self.of}", *self.overrides])
 
     @property
     def goal(self) -> str:

@@ -118,10 +118,10 @@ def answers(made: Sequence[Row], longer: Sequence[Projection] = ()) -> list[str]
     if done["missed"]:
         said.append("; ".join(f"{r.claim.row} {r.words}" for r in done["missed"]) + ".")
     if open_ := [f"{each.claim.row} {projection.span(each)} %" for each in longer if each.whole is None]:
-        said.append(f"Projected from shorter runs, which is no confidence interval: {text.listed(open_)}.")
+        said.append(f"Projected from shorter runs, which is no confidence interval: {'; '.join(open_)}.")
     few = [r.claim.row for r in made if len(r.runs) in (1, 2)]
     if few:
-        said.append(f"Fewer than three seeds: {text.listed(few)}.")
+        said.append(f"Fewer than three seeds: {'; '.join(few)}.")
     return said
 
 

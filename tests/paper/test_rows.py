@@ -213,6 +213,7 @@ def test_the_page_shows_every_row_and_leads_to_the_records(tmp_path: Path) -> No
     html, words = page.read_text(), (page.parent / "report.md").read_text()
     for claim in read_claims().rows:
         assert f">{claim.row}<" in html
+    assert "| lab experiment=ff\\_supervised\\_40 |" in words and " objective.aim=maximise |" in words
     assert f'href="./runs/{place.name}/"' in html and "1 reached" in html
     assert "| 1.36 | 1.30 | reached | 1 | 60 | 60 |" in words
     assert "Fewer than three seeds: ff\\_supervised." in words
