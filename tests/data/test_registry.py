@@ -65,7 +65,7 @@ def test_an_unknown_name(name: str, near: str) -> None:
     assert str(caught.value) == (
         f"unknown data set {name!r}: did you mean {near!r}? "
         "valid: aesop, breast_cancer, cifar10, diabetes, digits, fashion_mnist, japanese_vowels, mnist, "
-        "or the path of a file, .npz or text"
+        "or the path of a file (.npz, or text: .txt, .text, or any name with a / in it)"
     )
 
 

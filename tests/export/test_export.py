@@ -213,7 +213,7 @@ def test_a_missing_extra_is_one_sentence(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     write(tmp_path / "runs", record())
-    with pytest.raises(UsageError, match=r"install 'ff-lab\[track\]'"):
+    with pytest.raises(UsageError, match="the extra track brings it: make setup EXTRAS=dev,fast,track"):
         main([str(tmp_path / "runs"), "--to", tracker, "--out", str(tmp_path / "logs")])
     assert not (tmp_path / "logs").exists()
 
