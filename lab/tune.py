@@ -142,12 +142,19 @@ def _config(options: Sequence[str], chosen: dict[str, Any]) -> RunConfig:
     return composed([*options, *(f"{key}={value}" for key, value in chosen.items())])
 
 
-def _distribution(given: Range) -> Any:
-    """A range as Optuna's distribution: whole numbers, numbers, or a choice. Raises UsageError."""
+def need_optuna() -> None:
+    """UsageError where Optuna is not installed, before any work."""
     try:
-        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+        import optuna  # noqa: F401
     except ImportError as error:
         raise UsageError(f"Optuna, which draws settings, is not installed; {extra('sweep')}") from error
+
+
+def _distribution(given: Range) -> Any:
+    """A range as Optuna's distribution: whole numbers, numbers, or a choice. Raises UsageError."""
+    need_optuna()
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
     if given.choices:
         return CategoricalDistribution(given.choices)
     if given.whole:

@@ -15,7 +15,7 @@ from lab.sweep.launch import Outcome
 from lab.sweep.make import make_runs
 from lab.sweep.plan import Plan, make_plan
 from lab.sweep.screen import Screen
-from lab.tune import Study, by_protocol
+from lab.tune import Study, by_protocol, need_optuna
 
 Until = Literal["tuning", "runs", "report"]
 Chosen = dict[tuple[str, str], tuple[str, ...]]
@@ -27,6 +27,9 @@ def compare(protocol: Protocol, out: Path, *, until: Until = "report", progress:
     Raises UsageError, before any work, where a side's options or the folder do not do, and where no trial of a side
     ended well.
     """
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file; name a folder with --out")
+    need_optuna()
     how = [f"progress={str(progress).lower()}"]
     ledger = open_ledger(protocol, out)
     for task, side in _pairs(protocol, baselines=True):  # refused before anything is made

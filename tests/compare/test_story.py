@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 from lab.app import main
 from lab.compare.story import compare
 from lab.config import RunConfig
+from lab.errors import UsageError
 from lab.protocol import parse_protocol
 from lab.record import storage
 from lab.record.record import RunRecord
@@ -128,3 +130,16 @@ def test_the_command(made: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "model.dpeth" in capsys.readouterr().err and not (tmp_path / "new").exists()
     assert main(["tune", "--protocol", str(path), "--side", "forward"]) == 2
     assert "name one study" in capsys.readouterr().err
+
+
+def test_what_cannot_be_is_said_before_anything_is_made(
+    made: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    protocol, taken = parse_protocol(PROTOCOL), tmp_path / "taken"
+    taken.write_text("")
+    with pytest.raises(UsageError, match="taken is a file; name a folder with --out"):
+        compare(protocol, taken, progress=False)
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(UsageError, match="Optuna, which draws settings, is not installed; the extra sweep brings it"):
+        compare(protocol, tmp_path / "out", progress=False)
+    assert not made.runs and not (tmp_path / "out").exists()
