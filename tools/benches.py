@@ -8,14 +8,18 @@ from lab.bench.memory import AXES
 from lab.bench.output import read
 from lab.bench.speed import OURS
 from lab.bench.table import Table
-from lab.bench.tables import case_title, inference_table, mib, spread
+from lab.bench.tables import case_title, inference_table, machine_lines, mib, spread
 from lab.report.numbers import fixed, significant
 
 
 def speed(folder: Path) -> str:
-    """One row a method and network: this lab's step, and the fastest form of PyTorch beside it; then answers."""
+    """One row a method and network: this lab's step, and the fastest form of PyTorch beside it; then answers.
+
+    Under each table stands whether the machine was busy with something else.
+    """
+    measured = read(folder / "speed.json", "speed")
     rows = []
-    for case in read(folder / "speed.json", "speed")["cases"]:
+    for case in measured["cases"]:
         found = {subject["name"]: subject for subject in case["subjects"]}
         ours, rival = found.get(OURS), found.get(case["best_rival"])
         if ours is None or not ours["step_seconds"]:
@@ -29,9 +33,11 @@ def speed(folder: Path) -> str:
             f"{fixed(100 * share, 0)} %" if share else "",
         ])  # fmt: skip
     steps = Table(("training", "step, ms", "samples/s", "PyTorch's time over ours", "share of the GEMM rate"), rows)
-    answers = folder / "inference.json"
-    tables = [steps, *([inference_table(read(answers, "inference"))] if answers.exists() else [])]
-    return "\n".join(table.markdown() for table in tables)
+    drawn = [steps.markdown(), *(f"{line}\n" for line in machine_lines(measured)[1:])]
+    if (folder / "inference.json").exists():
+        answers = read(folder / "inference.json", "inference")
+        drawn += [inference_table(answers).markdown(), *(f"{line}\n" for line in machine_lines(answers)[1:])]
+    return "\n".join(drawn)
 
 
 def memory(folder: Path) -> str:

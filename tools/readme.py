@@ -74,7 +74,10 @@ def settings(name: str) -> str:
 
 
 def section(name: str) -> str:
-    """The sentences that compare, and the summary, of the records of one section; empty where there are none."""
+    """The sentences that compare, and the summary, of the records of one section; empty where there are none.
+
+    Of a protocol's comparison, what it comes to; each pair's own sentence is left to its page.
+    """
     folder, columns = SECTIONS[name]
     if not (ROOT / folder).is_dir():
         return ""
@@ -90,7 +93,7 @@ def section(name: str) -> str:
     told = advice(records, compared)  # of a protocol's comparison: what it comes to goes first
     if told:
         told += [f"**{banner(evidence, findings).words}**"]
-    sentences = [f"{said}\n" for said in (*told, *(comparison.sentence for comparison in compared))]
+    sentences = [f"{said}\n" for said in told or [comparison.sentence for comparison in compared]]
     return "\n".join([*sentences, markdown(table, columns)])
 
 

@@ -2,7 +2,7 @@
 
 Each cell is one training step on a few made-up images: it works, or the sentence that refuses it says why not. Where
 committed records know what the pair reached on MNIST, the mean test error of the setting that was best by the
-validation rows stands in the cell.
+validation rows stands in the cell, with its sizes and the number of seeds.
 """
 
 from __future__ import annotations
@@ -60,25 +60,34 @@ def works(network: str, rule: str, **also: Any) -> str:
     return ""
 
 
-def reached(folder: Path) -> dict[tuple[str, str, str], list[float]]:
-    """Test errors in % on MNIST, by model, trainer and objective: of that setting which the validation rows call best.
+def reached(folder: Path) -> dict[tuple[str, str, str], tuple[str, list[float]]]:
+    """Sizes and test errors in % on MNIST, by model, trainer and objective: of the setting best by validation rows.
 
     A setting is everything but the seed, so runs of another size or rate are not averaged with it.
     """
-    settings: dict[tuple[str, str, str], dict[str, list[tuple[float, float]]]] = {}
+    settings: dict[tuple[str, str, str], dict[tuple[str, str], list[tuple[float, float]]]] = {}
     for path in sorted(folder.glob("*/record.json")):
         record = read_record(path)
         config = record["config"]
         if record["status"] == "ok" and config["data"]["name"] == "mnist":
             names = (config["model"]["name"], config["trainer"]["name"], config["objective"]["name"])
-            one = repr(sorted(variants.settings(config).items()))
+            sizes = variants.network_name(record).removeprefix(names[0]).strip()
+            one = (sizes, repr(sorted(variants.settings(config).items())))
             errors = (record["final"]["valid"]["error"], 100 * record["final"]["test"]["error"])
             settings.setdefault(names, {}).setdefault(one, []).append(errors)
-    return {names: [test for _, test in min(found.values(), key=_valid)] for names, found in settings.items()}
+    best: dict[tuple[str, str, str], tuple[str, list[float]]] = {}
+    for names, found in settings.items():
+        (sizes, _), runs = min(found.items(), key=lambda each: _valid(each[1]))
+        best[names] = (sizes, [test for _, test in runs])
+    return best
 
 
 def _valid(runs: list[tuple[float, float]]) -> float:
     return sum(valid for valid, _ in runs) / len(runs)
+
+
+def _cell(sizes: str, errors: list[float]) -> str:
+    return f"{fixed(sum(errors) / len(errors), 2)} % ({', '.join(filter(None, [sizes, str(len(errors))]))})"
 
 
 def table(folder: Path) -> str:
@@ -88,8 +97,8 @@ def table(folder: Path) -> str:
     for network, (model, _) in NETWORKS.items():
         cells = []
         for rule, (trainer, objective, _) in RULES.items():
-            values = errors.get((model, trainer, objective))
-            mean = f"{fixed(sum(values) / len(values), 2)} % ({len(values)})" if values else "yes"
+            names = (model, trainer, objective)
+            mean = _cell(*errors[names]) if names in errors else "yes"
             if not works(network, rule):
                 cells.append(mean)
             else:
