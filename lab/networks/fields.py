@@ -57,7 +57,7 @@ class LocalFields:
     init, dropout  as in mlp
     label        pixels | channels | pattern | auto: as in LabelInput; auto is pixels, which the fields at the upper
                  left alone see at once
-    label_scale  what the numbers that stand for a label are multiplied by
+    label_scale  what the numbers that stand for a label are multiplied by; a clamped one has unit mean square before
     center       whether the mean of each image is subtracted, as in mlp
     top_down     true, false, or auto, the trainer's: whether each block also reads, by fields of its own kernel, the
                  last state of the block above, and the last block, whole, the label, as in mlp. All maps must have the
@@ -109,7 +109,7 @@ class LocalFields:
             Sequential([Flatten(), *([Dropout(self.dropout)] if self.dropout else []), Dense(n_outputs)]),
             input_norm=norms.of_input(),
             center=Center() if self.center else None,
-            label_input=clamped_label(n_outputs) if top_down else written,
+            label_input=clamped_label(n_outputs, self.label_scale) if top_down else written,
             name="local_fields",
             label="local fields " + "-".join(map(str, self.channels)) + (" top-down" if top_down else ""),
         )

@@ -51,7 +51,7 @@ class MLP:
                  each block's input, the first one's of the image itself, and at the head's
     label        pixels | features | auto: where a label goes if a trainer writes one into the input; auto is pixels
                  for images (C, H, W) that have room for it, else features
-    label_scale  what the numbers that stand for a label are multiplied by
+    label_scale  what the numbers that stand for a label are multiplied by; a clamped one has unit mean square before
     center       true: each row's mean is subtracted before all else; for photographs, which are mostly their mean
     top_down     true | false | auto, the trainer's: each block also reads the one above it as that was an iteration
                  before, and the last block the label, clamped above it (Hinton 2022, section 3.4)
@@ -83,7 +83,7 @@ class MLP:
         if top_down:
             check_top_down("mlp", norm, self.label)
         written = LabelInput(flat_label(self.label, in_shape, n_outputs), scale=self.label_scale)
-        label_input = clamped_label(n_outputs) if top_down else written
+        label_input = clamped_label(n_outputs, self.label_scale) if top_down else written
         return stack(
             (self.width,) * self.depth,
             n_outputs,

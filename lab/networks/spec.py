@@ -77,9 +77,9 @@ def read_above(i: int, depth: int) -> Source:
     return Source("label" if i == depth - 1 else f"block{i + 2}", delay=1)
 
 
-def clamped_label(n_outputs: int) -> LabelInput:
-    """The label clamped above the last block: one-hot, of unit mean square as what length-normalised blocks pass on."""
-    return LabelInput("clamp", scale=n_outputs**0.5)
+def clamped_label(n_outputs: int, scale: float) -> LabelInput:
+    """The label clamped above the last block: `scale` times one of unit mean square, as what blocks pass on has."""
+    return LabelInput("clamp", scale=scale * n_outputs**0.5)
 
 
 def check_top_down(name: str, norm: str, label: str) -> None:

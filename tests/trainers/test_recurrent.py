@@ -247,6 +247,16 @@ def test_what_does_not_fit_is_refused() -> None:
         RecurrentTrainer(mlp(label="pixels")).build((20,), K)
 
 
+def test_the_clamped_label_is_scaled() -> None:
+    one_hot = np.eye(K)
+    for network in (mlp(depth=1, width=6, label_scale=4), local_fields((2,), kernel=1, stride=1, label_scale=4)):
+        trainer = RecurrentTrainer(network, dtype="float64").build((1, 4, 5), K)
+        label = trainer.network.label_input
+        assert label is not None
+        clamped = label.clamped(one_hot, trainer.ops)
+        assert np.allclose(clamped, 4 * np.sqrt(K) * one_hot) and np.allclose((clamped**2).mean(axis=1), 16)
+
+
 def test_fields_of_one_pixel_are_a_fully_connected_net() -> None:
     """The same weights, batches and labels give the same step, whatever shape the states have."""
     options: dict[str, Any] = {"batch_size": N, "dtype": "float64"}
